@@ -1,0 +1,84 @@
+"""What each kind of picture takes: one person, several.
+
+Every method prepares once what a request's pictures share and returns what makes one of
+them, so that words are encoded once and a seed gives the same picture alone and among
+others. Adapters are in the denoiser already; nothing here knows files or processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PIL import Image
+from torch import Tensor
+
+from generator.engine import crowd, pictures, wording
+from generator.engine.adapter import Adapter
+from generator.engine.draw import Draftsman, Settings
+from generator.engine.enlarger import Enlarger
+from generator.engine.interface import GenerateRequest, OnStep
+from generator.engine.lora import Wear
+
+Make = Callable[[int, int, OnStep | None], Image.Image]
+"""(seed, number in the request, on_step) -> one finished picture."""
+
+
+class Artist:
+    """Draws with one warm base model, at `size_px` high."""
+
+    def __init__(self, draftsman: Draftsman, enlarger: Enlarger, size_px: int) -> None:
+        self.draftsman = draftsman
+        self.enlarger = enlarger
+        self.size_px = size_px
+
+    def portrait(
+        self, request: GenerateRequest, prompt: str, tokens: Tensor | None, settings: Settings
+    ) -> Make:
+        """One person by the stock pipeline; `tokens` (1, K, D) say who."""
+        words = self.draftsman.encode([prompt], tokens)
+        negative = self.draftsman.encode([request.negative_prompt])
+
+        def make(seed: int, index: int, on_step: OnStep | None) -> Image.Image:
+            latents = self.draftsman.latents(
+                words, negative, seed=seed, settings=settings, index=index, on_step=on_step
+            )
+            return self.finished(latents)
+
+        return make
+
+    def group(
+        self,
+        request: GenerateRequest,
+        prompt: str,
+        people: list[Adapter],
+        settings: Settings,
+        wear: Wear,
+    ) -> Make:
+        """Several people side by side; see `crowd`."""
+        unet = self.draftsman.pipe.unet
+        side = unet.config.sample_size
+        regions = crowd.regions(self.words_for(prompt, people), side)
+        negative = self.draftsman.encode([request.negative_prompt])
+        predict = crowd.predictor(unet, regions, negative, guidance=settings.guidance, wear=wear)
+
+        def make(seed: int, index: int, on_step: OnStep | None) -> Image.Image:
+            noise = self.draftsman.noise(seed, columns=crowd.columns(len(people), side))
+            latents = self.draftsman.denoise(
+                noise, predict, steps=settings.steps, index=index, on_step=on_step
+            )
+            return self.finished(latents)
+
+        return make
+
+    def words_for(self, prompt: str, people: list[Adapter]) -> list[Tensor]:
+        """prompt_embeds (1, L, D) of each person."""
+        prompts = wording.for_each(prompt, len(people))
+        return [
+            self.draftsman.encode([words], person.tokens[None])
+            for words, person in zip(prompts, people, strict=True)
+        ]
+
+    def finished(self, latents: Tensor) -> Image.Image:
+        """Latents (1, C, h, w) as a picture `size_px` high."""
+        drawn = pictures.to_image(self.draftsman.decode(latents)[0])
+        return self.enlarger.enlarged(drawn, self.size_px)

@@ -1,0 +1,1 @@
+"""`miniature`: the embedded base model, trained by this project on portraits it paints itself."""

@@ -1,0 +1,1 @@
+"""Make the weights of `miniature` from nothing but the painter. See docs/miniature.md."""
