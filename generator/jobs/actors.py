@@ -1,0 +1,84 @@
+"""What a worker does when the bell rings: look at the rows, run what may run.
+
+A message is answered with the oldest job that may start, which is usually the one it names; that
+keeps the order fair whatever order messages arrive in.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import dramatiq
+from dramatiq import Broker, Worker
+from dramatiq.middleware import Middleware
+
+from generator.jobs import sweeper
+from generator.jobs.broker import ACTORS, QUEUES, broker
+from generator.jobs.models import Generation, Training
+from generator.jobs.runner import TIME_LIMIT_S, Runner
+
+log = logging.getLogger(__name__)
+
+# The engine's own limit comes first and has a reason in words; this one is for what hangs
+# around it. Milliseconds.
+MARGIN_S = 120.0
+LIMIT_MS = {noun: int(1000 * (limit + MARGIN_S)) for noun, limit in TIME_LIMIT_S.items()}
+
+dramatiq.set_broker(broker())
+
+
+# An engine's process starts with its first call, in the process that makes it.
+RUNNERS = {"training": Runner(Training), "generation": Runner(Generation)}
+
+
+@dramatiq.actor(
+    actor_name=ACTORS["training"],
+    queue_name=QUEUES["training"],
+    max_retries=0,
+    time_limit=LIMIT_MS["training"],
+)
+def run_training(job_id: str) -> None:
+    RUNNERS["training"].run_next()
+
+
+@dramatiq.actor(
+    actor_name=ACTORS["generation"],
+    queue_name=QUEUES["generation"],
+    max_retries=0,
+    time_limit=LIMIT_MS["generation"],
+)
+def run_generation(job_id: str) -> None:
+    RUNNERS["generation"].run_next()
+
+
+class Housekeeping(Middleware):
+    """The sweeper and the warm engine come and go with Dramatiq's worker."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.sweeping: threading.Thread | None = None
+
+    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        if self.sweeping is None:
+            self.sweeping = threading.Thread(
+                target=sweeper.sweep_until, args=(self.stop,), name="sweeper", daemon=True
+            )
+            self.sweeping.start()
+        if QUEUES["generation"] in worker.consumers:
+            warming = RUNNERS["generation"].warm
+            threading.Thread(target=warming, name="warming", daemon=True).start()
+
+    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        """Running jobs are handed back within a second, or finished if they nearly are."""
+        self.stop.set()
+        for noun in QUEUES:
+            RUNNERS[noun].draining.set()
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        for noun, queue in QUEUES.items():
+            if queue in worker.consumers:
+                RUNNERS[noun].close()
+
+
+broker().add_middleware(Housekeeping())

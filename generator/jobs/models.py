@@ -1,0 +1,149 @@
+"""Trainings and generations: the row is the job, and only the row knows the state."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+PROMPT_MAX = 4000  # code points
+
+
+class Job(models.Model):
+    """What a training and a generation have in common.
+
+    `attempt` is a fencing token: every write of a worker names the attempt it
+    claimed, so that a worker that lost its lease changes nothing.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELED = "canceled"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    state = models.CharField(max_length=9, choices=State, default=State.QUEUED)
+    attempt = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)  # on the database's clock
+    engine_errors = models.PositiveSmallIntegerField(default=0)  # at most 3
+    infrastructure_deaths = models.PositiveSmallIntegerField(default=0)  # at most 5
+    cancel_requested = models.BooleanField(default=False)
+    phase = models.CharField(max_length=16, blank=True)  # "load", "read", "train", "draw", "save"
+    done = models.PositiveIntegerField(default=0)  # steps of the whole job, monotonic per attempt
+    total = models.PositiveIntegerField(default=0)
+    preview = models.BinaryField(null=True, blank=True)  # JPEG, at most 128 px a side
+    charged = models.PositiveIntegerField(default=0)  # credits
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.CharField(max_length=300, blank=True)  # a sentence for the owner
+    seed = models.BigIntegerField(default=0)
+    engine = models.CharField(max_length=40)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True, db_index=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in (self.State.SUCCEEDED, self.State.FAILED, self.State.CANCELED)
+
+    @property
+    def percent(self) -> int:
+        return min(100, 100 * self.done // self.total) if self.total else 0
+
+
+def job_constraints(noun: str) -> list[models.BaseConstraint]:
+    return [
+        models.CheckConstraint(
+            condition=Q(state__in=["queued", "running", "succeeded", "failed", "canceled"]),
+            name=f"{noun}_state",
+        ),
+        models.CheckConstraint(condition=Q(done__lte=F("total")), name=f"{noun}_done_lte_total"),
+        models.CheckConstraint(
+            condition=~Q(state="running") | Q(lease_until__isnull=False),
+            name=f"{noun}_running_has_lease",
+        ),
+    ]
+
+
+def job_indexes(noun: str) -> list[models.Index]:
+    """Workers ask for the oldest unfinished rows several times a second."""
+    return [
+        models.Index(
+            fields=["created_at"],
+            condition=Q(state__in=["queued", "running"]),
+            name=f"{noun}_unfinished",
+        )
+    ]
+
+
+class Training(Job):
+    portrait_model = models.ForeignKey(
+        "generator.PortraitModel", on_delete=models.CASCADE, related_name="trainings"
+    )
+    tier = models.CharField(max_length=8, default="trained")
+    told_at = models.DateTimeField(null=True, blank=True)  # its owner saw its end, or was written
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            *job_indexes("training"),
+            models.Index(  # the sweeper asks every few seconds
+                fields=["finished_at"],
+                condition=Q(told_at__isnull=True, state__in=["succeeded", "failed"]),
+                name="training_untold",
+            ),
+        ]
+        constraints = [
+            *job_constraints("training"),
+            models.UniqueConstraint(
+                fields=["portrait_model"],
+                condition=Q(state__in=["queued", "running"]),
+                name="one_unfinished_training_per_portrait_model",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"training {self.id} ({self.state})"
+
+
+class Generation(Job):
+    class Kind(models.TextChoices):
+        FACE = "face"
+        IMAGE = "image"
+
+    kind = models.CharField(max_length=8, choices=Kind)
+    portrait_model = models.ForeignKey(
+        "generator.PortraitModel",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="generations",
+    )
+    prompt = models.CharField(max_length=PROMPT_MAX)
+    negative_prompt = models.CharField(max_length=PROMPT_MAX, blank=True)
+    attributes = models.JSONField(default=dict, blank=True)  # the influencer form's values
+    pose = models.ForeignKey(
+        "generator.Asset", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    count = models.PositiveSmallIntegerField(default=1)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = job_indexes("generation")
+        constraints = [
+            *job_constraints("generation"),
+            models.CheckConstraint(
+                condition=Q(count__gte=1, count__lte=12), name="generation_count_1_12"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} generation {self.id} ({self.state})"

@@ -1,0 +1,151 @@
+"""Small words and pictures for templates: icons, job states, time left, likeness."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from functools import cache
+
+from django import template
+from django.conf import settings
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from billing.plans import cost
+from generator.assets.models import Asset
+from generator.jobs.models import Generation, Job, Training
+from generator.portraits.models import PortraitModel
+
+register = template.Library()
+
+STATE_WORDS = {
+    "queued": "Waiting",
+    "running": "Running",
+    "succeeded": "Ready",
+    "failed": "Failed",
+    "canceled": "Canceled",
+}
+PHASE_WORDS = {
+    "load": "Waking up",
+    "read": "Reading the reference",
+    "train": "Learning the face",
+    "draw": "Drawing",
+    "save": "Saving",
+}
+ETA_AFTER_PERCENT = 8  # before that, the speed is a guess
+
+
+class OnceNode(template.Node):
+    def __init__(self, nodes: template.NodeList) -> None:
+        self.nodes = nodes
+        self.kept: SafeString | None = None
+
+    def render(self, context: template.Context) -> SafeString:
+        if self.kept is None:
+            # Nothing of this request can get in, so nothing of it can be kept.
+            self.kept = self.nodes.render(context.new({"SITE_NAME": settings.SITE_NAME}))
+        return self.kept
+
+
+@register.tag
+def once(parser: template.base.Parser, token: template.base.Token) -> OnceNode:
+    """`{% once %}…{% endonce %}`: rendered for the first page and kept for all others.
+
+    For what is the same for everybody: it sees no variable but SITE_NAME.
+    """
+    nodes = parser.parse(("endonce",))
+    parser.delete_first_token()
+    return OnceNode(nodes)
+
+
+@register.simple_tag
+@cache
+def icon(name: str, extra: str = "") -> SafeString:
+    """One picture of the sprite; decoration only, so hidden from screen readers."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        extra, static("icons.svg"), name,
+    )  # fmt: skip
+
+
+@register.filter
+def state_words(job: Job) -> str:
+    """What a job is doing, in one or two words."""
+    if job.cancel_requested and not job.is_finished:
+        return "Canceling"
+    if job.state == Job.State.RUNNING:
+        return PHASE_WORDS.get(job.phase, STATE_WORDS["running"])
+    return STATE_WORDS[job.state]
+
+
+@register.filter
+def time_left(job: Job) -> str:
+    """`about 2 min left`, from the steps done so far; nothing while that would be a guess."""
+    if job.state != Job.State.RUNNING or not job.started_at or job.percent < ETA_AFTER_PERCENT:
+        return ""
+    spent = (timezone.now() - job.started_at).total_seconds()
+    left = spent * (job.total - job.done) / job.done
+    if left < 5:
+        return "a moment left"
+    return f"about {round(left)} s left" if left < 90 else f"about {round(left / 60)} min left"
+
+
+@register.filter
+def credits(amount: int) -> str:
+    """`1 credit`, `4 credits`."""
+    return f"{amount:,} credit{'' if amount == 1 else 's'}"
+
+
+@register.filter
+def cost_of(kind: str) -> str:
+    """`"training"|cost_of` is `20 credits`."""
+    return credits(cost(kind))
+
+
+@register.simple_tag
+def new_id() -> str:
+    """The id of the row a form will make: sent twice, it is still one row."""
+    return str(uuid.uuid4())
+
+
+@register.filter
+def latest_training(portrait_model: PortraitModel) -> Training | None:
+    """Prefetched where a page shows many, one query where a socket sends one."""
+    known: list[Training] | None = getattr(portrait_model, "latest_trainings", None)
+    if known is not None:
+        return next(iter(known), None)
+    return portrait_model.trainings.order_by("-created_at").first()
+
+
+@register.filter
+def ahead(generation: Generation) -> int:
+    """How many jobs stand before this one; lists annotate it, a single fragment counts."""
+    known = getattr(generation, "jobs_ahead", None)
+    if known is not None:
+        return int(known)
+    waiting = Generation.objects.filter(state__in=["queued", "running"])
+    return waiting.filter(created_at__lt=generation.created_at).count()
+
+
+@register.filter
+def pictures(generation: Generation) -> list[Asset]:
+    """In the order they were drawn; the model's own order is newest first."""
+    return sorted(generation.assets.all(), key=lambda asset: asset.index)
+
+
+@register.filter
+def times(count: int) -> range:
+    return range(count)
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """`just now`, `4 min ago`, `3 h ago`, then the date."""
+    minutes = int((timezone.now() - moment).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 24 * 60 else f"{moment:%-d %b %Y}"

@@ -1,0 +1,12 @@
+"""Every address of the generator, assembled from its nouns."""
+
+from django.urls import URLPattern
+
+from generator.assets.urls import urlpatterns as assets
+from generator.influencer.urls import urlpatterns as influencer
+from generator.jobs.urls import urlpatterns as jobs
+from generator.portraits.urls import urlpatterns as portraits
+from generator.portraits.urls_create import urlpatterns as create
+from generator.workstation.urls import urlpatterns as workstation
+
+urlpatterns: list[URLPattern] = [*create, *portraits, *workstation, *influencer, *assets, *jobs]
