@@ -1,0 +1,195 @@
+"""Fills an empty studio with people, models and pictures in every state, for tests/screens_list.py.
+
+manage.py shell -c "from tests import screens_rows; screens_rows.fill_and_tell()"
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+from allauth.account.internal.flows.login import record_authentication
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from allauth.usersessions.models import UserSession
+from django.contrib.auth import login
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from PIL import Image
+
+from accounts.models import User
+from billing import ledger
+from billing.models import Subscription
+from generator.assets import services as assets
+from generator.assets.models import Asset
+from generator.engine.attributes import Attributes
+from generator.engine.interface import GeneratedImage
+from generator.engine.process import EngineProcess
+from generator.jobs.models import Generation, Training
+from generator.portraits.models import PortraitModel
+from tests.sitters import Sitter, faced, learnt, painted
+
+SEEDS = (11, 28, 33, 40, 52)
+AGENTS = (
+    "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1",
+)
+LEARNT = 2  # those whose pictures are shown; the others are a face only
+
+
+def sitters(seeds: Sequence[int], *, with_engine: bool) -> list[Sitter]:
+    if not with_engine:
+        return [painted(seed) for seed in seeds]
+    with EngineProcess("miniature") as engine:
+        models = [learnt(engine, seed) for seed in seeds[:LEARNT]]
+        return models + [faced(engine, seed) for seed in seeds[LEARNT:]]
+
+
+def fill_and_tell() -> None:
+    """`fill`, with painted people, for another process: the last line printed is its answer."""
+    print(json.dumps(fill(sitters(SEEDS, with_engine=False))))
+
+
+def fill(people: Sequence[Sitter]) -> dict[str, str]:
+    """The session keys of alice, bob and nina, and the ids that screens' paths name.
+
+    Alice: two ready models, one in training, one that failed, faces. Bob: at his free plan's cap.
+    Nina: nothing yet. Carol: one public model.
+    """
+    alice = _person("alice", plan="macro", is_staff=True)
+    bob, nina, carol = (_person(name, plan="nano") for name in ("bob", "nina", "carol"))
+    ada, mira, theo, jun, nova = people
+    public = _model(carol, "Nova", nova)
+    _model(bob, "Solo", jun)
+    _keys(bob)
+    failed = _model(alice, "Jun", jun, is_ready=False)
+    waiting = _model(alice, "Theo", theo, is_ready=False)
+    other = _model(alice, "Mira", mira)
+    first = _model(
+        alice, "Ada", ada,
+        description="Calm, always on the move.",
+        tiktok_url="https://www.tiktok.com/@ada",
+        instagram_url="https://www.instagram.com/ada",
+    )  # fmt: skip
+    _trainings(waiting, failed, theo)
+    for model, sitter in ((other, mira), (first, ada)):
+        for age, (prompt, pictures) in enumerate(reversed(sitter.drawn)):
+            made = _generation(model, prompt, pictures, minutes=140 - 25 * age - (model is first))
+    _unfinished(first, ada)
+    faces, _ = _faces(alice, people), _faces(bob, people[:1])
+    rows = {"model": first, "waiting": waiting, "public": public, "generation": made,
+            "faces": faces, "face": faces.assets.get(index=1)}  # fmt: skip
+    rows["bobs_face"] = Asset.objects.get(owner=bob, kind="face")
+    keys = {user.email.partition("@")[0]: _session(user) for user in (alice, bob, nina)}
+    return keys | {name: str(row.pk) for name, row in rows.items()}
+
+
+def _person(name: str, *, plan: str, is_staff: bool = False) -> User:
+    user = User.objects.create_user(f"{name}@example.com", "a long password", is_staff=is_staff)
+    Subscription.objects.create(user=user, plan=plan)
+    with transaction.atomic():
+        ledger.locked(user)
+    return user
+
+
+def _keys(user: User) -> None:
+    """A passkey, an authenticator app and recovery codes."""
+    credential = {"clientExtensionResults": {"credProps": {"rk": True}}}
+    Authenticator.objects.create(
+        user=user, type="webauthn", data={"name": "My phone", "credential": credential}
+    )
+    TOTP.activate(user, generate_totp_secret())
+    RecoveryCodes.activate(user)
+
+
+def _faces(owner: User, people: Sequence[Sitter]) -> Generation:
+    """One finished generation of invented faces."""
+    attributes = Attributes.random(random.Random(7))
+    made = Generation.objects.create(
+        owner=owner, kind="face", state="succeeded", prompt=attributes.to_prompt(),
+        attributes=attributes.to_dict(), count=len(people[:4]), engine="miniature", charged=4,
+        seed=7,
+    )  # fmt: skip
+    for index, sitter in enumerate(people[:4]):
+        assets.store_generated(made, index, GeneratedImage(sitter.reference, 7 + index))
+    return made
+
+
+def _model(
+    owner: User, name: str, sitter: Sitter, *, is_ready: bool = True, **fields: str
+) -> PortraitModel:
+    reference = assets._store_drawn(sitter.reference, owner=owner, kind="reference", is_public=True)
+    return PortraitModel.objects.create(
+        owner=owner,
+        name=name,
+        reference=reference,
+        weights="weights/learnt.safetensors" if is_ready else "",
+        likeness=sitter.likeness if is_ready else None,
+        **fields,
+    )
+
+
+def _trainings(waiting: PortraitModel, failed: PortraitModel, sitter: Sitter) -> None:
+    now = timezone.now()
+    Training.objects.create(
+        owner=waiting.owner, portrait_model=waiting, state="running", engine="miniature",
+        charged=20, attempt=1, phase="train", done=430, total=1000, preview=_small(sitter),
+        lease_until=now + timedelta(hours=1), started_at=now - timedelta(seconds=70),
+    )  # fmt: skip
+    Training.objects.create(
+        owner=failed.owner, portrait_model=failed, state="failed", engine="miniature", charged=20,
+        error_message="The engine ran out of memory.", finished_at=now,
+    )  # fmt: skip
+
+
+def _generation(
+    model: PortraitModel, prompt: str, pictures: Sequence[GeneratedImage], *, minutes: int
+) -> Generation:
+    made = Generation.objects.create(
+        owner=model.owner, portrait_model=model, kind="image", state="succeeded", prompt=prompt,
+        count=len(pictures), engine="miniature", charged=4 * len(pictures), seed=pictures[0].seed,
+    )  # fmt: skip
+    for index, picture in enumerate(pictures):
+        assets.store_generated(made, index, picture)
+    moment = timezone.now() - timedelta(minutes=minutes)
+    Generation.objects.filter(id=made.id).update(created_at=moment)
+    Asset.objects.filter(generation=made).update(created_at=moment)
+    return made
+
+
+def _unfinished(model: PortraitModel, sitter: Sitter) -> None:
+    now = timezone.now()
+    Generation.objects.create(
+        owner=model.owner, portrait_model=model, kind="image", state="running", count=4,
+        prompt="at sunset, smiling, teal dress, golden light", engine="miniature", charged=16,
+        attempt=1, phase="draw", done=610, total=1000, preview=_small(sitter),
+        lease_until=now + timedelta(hours=1), started_at=now - timedelta(seconds=9),
+    )  # fmt: skip
+
+
+def _small(sitter: Sitter) -> bytes:
+    """A preview as the worker keeps it: a JPEG of 128 px."""
+    out = io.BytesIO()
+    look = sitter.drawn[0][1][0].png if sitter.drawn else sitter.reference
+    with Image.open(io.BytesIO(look)) as picture:
+        picture.convert("RGB").resize((128, 128)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def _session(user: User) -> str:
+    """The key of a session as it is right after signing in with the password."""
+    request = HttpRequest()
+    request.session = SessionStore()
+    login(request, user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    record_authentication(request, user, "password", email=user.email)
+    request.session.save()
+    for ip, agent in (("203.0.113.7", AGENTS[0]), ("198.51.100.23", AGENTS[1])):
+        key = request.session.session_key if agent == AGENTS[0] else f"{user.pk}-another"
+        UserSession.objects.create(user=user, session_key=key, ip=ip, user_agent=agent)
+    return str(request.session.session_key)

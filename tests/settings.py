@@ -1,0 +1,24 @@
+"""The product's own settings, kept away from the developer's `.env` and `var/`.
+
+`python -m tests.servers -- pytest …` sets DATABASE_URL and REDIS_URL before.
+"""
+
+import os
+import tempfile
+
+for _name in ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "EMAIL_URL", "STRIPE_SECRET_KEY"):
+    os.environ.setdefault(_name, "")  # blank: the embedded part, whatever `.env` says
+os.environ["SITE_URL"] = "http://127.0.0.1:8000"
+os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="likeness-tests-")
+
+from studio.settings import *  # noqa: E402, F403
+
+# Argon2 is slow on purpose; its own test names it.
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.MD5PasswordHasher",
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+]
+
+if "sqlite" in DATABASES["default"]["ENGINE"]:  # noqa: F405
+    # A file, as in the product: a shared database in memory locks by other rules.
+    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "tests.sqlite3")}  # noqa: F405
