@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.conftest import NewPage
 from tests.servers import Studio
@@ -103,18 +105,38 @@ def is_phone(page: Page) -> bool:
     return size is not None and size["width"] < 500
 
 
-def press(page: Page, selector: str) -> None:
-    """Forced: Playwright would wait for a button that only looks disabled."""
-    target = page.locator(selector)
+LISTEN = """() => {
+  window.heardTap = false;
+  const hear = () => { window.heardTap = true; };
+  document.addEventListener('click', hear, { capture: true, once: true });
+}"""
+
+
+def press(page: Page, target: str | Locator, *, force: bool = True) -> None:
+    """Forced, since Playwright would wait for a button that only looks disabled.
+
+    Chromium makes no click of a finger's tap that it takes for the end of a drag or, on a busy
+    machine, for a long press. A person taps again, and so does this.
+    """
+    target = page.locator(target) if isinstance(target, str) else target
     target.scroll_into_view_if_needed()
-    target.tap(force=True) if is_phone(page) else target.click(force=True)
+    if not is_phone(page):
+        target.click(force=force)
+        return
+    page.evaluate(LISTEN)
+    for _ in range(5):
+        target.tap(force=force)
+        with suppress(PlaywrightTimeout):  # a page that has moved on knows of no tap
+            page.wait_for_function("() => window.heardTap !== false", timeout=3_000)
+            return
+    raise AssertionError(f"five taps on {target} were no click")
 
 
 def tap_upload(page: Page) -> None:
     """Through the sheet on a phone, through the tile elsewhere."""
     if is_phone(page):
-        page.locator(".preview__tap").tap()
-        page.locator("#reference-sheet [data-choose]").tap()
+        press(page, ".preview__tap", force=False)
+        press(page, "#reference-sheet [data-choose]", force=False)
     else:
         page.locator(".tile [data-choose]").click()
 

@@ -111,8 +111,8 @@ def test_either_path_ends_the_same_way_one_reference_image_lands_in_the_preview(
     page = opened(people, new_page, screen)
     expect(page.get_by_role("heading", name="Model reference image")).to_be_visible()
     if is_phone(page):
-        page.locator(".preview__tap").tap()
-        page.locator("#reference-sheet [data-generator]").tap()
+        press(page, ".preview__tap", force=False)
+        press(page, "#reference-sheet [data-generator]", force=False)
     else:
         page.locator(".tile [data-generator]").click()
     panel = page.locator("#influencer-panel")
@@ -359,7 +359,7 @@ def test_on_phones_tapping_the_preview_opens_the_select_reference_image_sheet(
     new_page: NewPage, people: People
 ) -> None:
     page = opened(people, new_page, PHONE)
-    page.locator(".preview__tap").tap()
+    press(page, ".preview__tap", force=False)
     sheet = page.locator("#reference-sheet")
     expect(sheet.get_by_role("heading")).to_have_text("Select reference image")
     expect(sheet).to_contain_text("Upload or use our AI influencer generator")

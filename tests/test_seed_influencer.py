@@ -17,16 +17,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests import photos, servers
 from tests.conftest import NewPage
+from tests.seed_parts import DESK, PHONE, SCREENS, is_phone, press
 from tests.servers import Studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.engine, pytest.mark.timeout(900)]
 
-LARGE: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
-PHONE: dict[str, Any] = {
-    "viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True,
-    "reduced_motion": "reduce",
-}  # fmt: skip
-SIZES = pytest.mark.parametrize("screen", [LARGE, PHONE], ids=["large", "phone"])
 DRAWN_MS = 480_000  # two busy cores
 GENERATE = "#face-generate"
 IN_USE = "Properties from the selected outcome are now in use!"
@@ -76,17 +71,6 @@ def somebody() -> str:
     return f"{uuid.uuid4().hex[:12]}@example.com"
 
 
-def is_phone(page: Page) -> bool:
-    size = page.viewport_size
-    return size is not None and size["width"] < 500
-
-
-def press(page: Page, target: Locator) -> None:
-    """Forced: Playwright would wait for a button that only looks disabled."""
-    target.scroll_into_view_if_needed()
-    target.tap(force=True) if is_phone(page) else target.click(force=True)
-
-
 def generator(page: Page) -> Page:
     page.goto("/influencer/")
     return page
@@ -102,7 +86,7 @@ def set_drawer(page: Page, *, is_open: bool) -> None:
     """On a phone, where the controls lie over the pictures."""
     drawer = page.locator("[data-drawer]")
     if is_phone(page) and (drawer.get_attribute("data-open") == "yes") != is_open:
-        page.locator("[data-drawer-toggle]").tap()
+        press(page, "[data-drawer-toggle]", force=False)
 
 
 def open_panel(page: Page) -> Locator:
@@ -110,8 +94,8 @@ def open_panel(page: Page) -> Locator:
     page.add_init_script("localStorage.setItem('photo-tutorial-seen', 'yes')")
     page.goto("/models/new/")
     if is_phone(page):
-        page.locator(".preview__tap").tap()
-        page.locator("#reference-sheet [data-generator]").tap()
+        press(page, ".preview__tap", force=False)
+        press(page, "#reference-sheet [data-generator]", force=False)
     else:
         page.locator(".tile [data-generator]").click()
     panel = page.locator("#influencer-panel")
@@ -135,7 +119,7 @@ def choose(page: Page, control: str, typed: str, wanted: str) -> None:
 
 
 # --- what it is -------------------------------------------------------------------------
-@SIZES
+@SCREENS
 def test_it_is_a_built_in_tool_and_one_image_becomes_the_models_reference(
     new_page: NewPage, house: Studio, artist: Artist, screen: dict[str, Any]
 ) -> None:
@@ -155,7 +139,7 @@ def test_it_is_a_built_in_tool_and_one_image_becomes_the_models_reference(
 
 # --- what can be customized -------------------------------------------------------------
 def test_the_form_gives_you_a_random_shortcut(new_page: NewPage, house: Studio) -> None:
-    page = generator(new_page(house, **LARGE))
+    page = generator(new_page(house, **DESK))
     page.locator("[name=count]").select_option("3")
     page.locator("#face-random").click()
     for control in ("build", "eyes", "hair_style", "hair_color", "details"):
@@ -164,7 +148,7 @@ def test_the_form_gives_you_a_random_shortcut(new_page: NewPage, house: Studio) 
     expect(page.locator("#face-random")).to_be_focused()
 
 
-@SIZES
+@SCREENS
 def test_gender_is_man_woman_or_secrecy(
     new_page: NewPage, house: Studio, screen: dict[str, Any]
 ) -> None:
@@ -176,7 +160,7 @@ def test_gender_is_man_woman_or_secrecy(
         expect(choices.get_by_role("radio", name=word, exact=True)).to_be_checked()
 
 
-@SIZES
+@SCREENS
 @pytest.mark.parametrize("who", ["signed in", "signed out"])
 def test_age_height_and_weight_are_sliders_read_in_metric_or_imperial_units(
     new_page: NewPage, house: Studio, screen: dict[str, Any], who: str
@@ -200,7 +184,7 @@ def test_age_height_and_weight_are_sliders_read_in_metric_or_imperial_units(
 HEIGHT_AND_WEIGHT = ("height_cm", "weight_kg")
 
 
-@SIZES
+@SCREENS
 def test_country_and_country_2_pick_one_or_blend_two(
     new_page: NewPage, house: Studio, screen: dict[str, Any]
 ) -> None:
@@ -219,7 +203,7 @@ def test_country_and_country_2_pick_one_or_blend_two(
     expect(page.locator("#id_country2")).to_have_value("Japan")
 
 
-@SIZES
+@SCREENS
 def test_build_eyes_hair_style_and_hair_color_choose_from_options_or_type_your_own(
     new_page: NewPage, house: Studio, screen: dict[str, Any]
 ) -> None:
@@ -235,7 +219,7 @@ def test_build_eyes_hair_style_and_hair_color_choose_from_options_or_type_your_o
         expect(page.locator(f"#id_{name}")).to_have_value("")
 
 
-@SIZES
+@SCREENS
 def test_dimple_beard_and_suntan_are_on_off_toggles(
     new_page: NewPage, house: Studio, screen: dict[str, Any]
 ) -> None:
@@ -251,7 +235,7 @@ def test_dimple_beard_and_suntan_are_on_off_toggles(
 def test_bespoke_details_are_free_text_and_every_setting_is_asked_for(
     new_page: NewPage, house: Studio, artist: Artist
 ) -> None:
-    page = generator(new_page(house, artist.email, **LARGE))
+    page = generator(new_page(house, artist.email, **DESK))
     details = page.get_by_label("Bespoke Details")
     words = "unique traits, aesthetic nuances, or specific style requirements not covered above."
     expect(details).to_have_attribute("placeholder", words)
@@ -274,7 +258,7 @@ def test_bespoke_details_are_free_text_and_every_setting_is_asked_for(
         expect(row.locator("dd")).to_have_text(value)
 
 
-@SIZES
+@SCREENS
 def test_some_accounts_also_get_an_advanced_settings_section(
     new_page: NewPage, house: Studio, artist: Artist, screen: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -296,14 +280,14 @@ def test_some_accounts_also_get_an_advanced_settings_section(
 def test_if_you_do_not_see_it_your_account_type_does_not_expose_those_extra_controls(
     new_page: NewPage, house: Studio
 ) -> None:
-    page = generator(new_page(house, somebody(), **LARGE))
+    page = generator(new_page(house, somebody(), **DESK))
     expect(page.locator(GENERATE)).to_be_visible()
     for words in ("Advanced settings", "Prompt start", "Negative prompt", "Pose reference image"):
         assert page.get_by_text(words).count() == 0, words
 
 
 # --- generating and picking -------------------------------------------------------------
-@SIZES
+@SCREENS
 def test_press_generate_and_results_land_in_history_on_the_left(
     new_page: NewPage, house: Studio, screen: dict[str, Any]
 ) -> None:
@@ -336,7 +320,7 @@ def test_press_generate_and_results_land_in_history_on_the_left(
     expect(page.get_by_role("link", name="Select this image as reference image")).to_be_visible()
 
 
-@SIZES
+@SCREENS
 def test_select_a_result_to_see_it_under_selected_image(
     new_page: NewPage, house: Studio, artist: Artist, screen: dict[str, Any]
 ) -> None:
@@ -345,7 +329,7 @@ def test_select_a_result_to_see_it_under_selected_image(
     for index in (1, 0):
         face = page.locator(f"[data-face='{artist.faces}.{index}']")
         shown = (face.locator("img").get_attribute("src") or "").split("?")[0]
-        face.tap() if is_phone(page) else face.click()
+        press(page, face, force=False)
         expect(page.locator(f"#selected-face img[src^='{shown}']")).to_be_visible()
         expect(page.locator("#selected-face img")).to_be_in_viewport()
         expect(face).to_have_attribute("aria-current", "true")
@@ -354,7 +338,7 @@ def test_select_a_result_to_see_it_under_selected_image(
     expect(page.locator("#reference-preview")).to_have_attribute("data-state", "ready")
 
 
-@SIZES
+@SCREENS
 def test_you_can_recreate_to_tweak_and_regenerate(
     new_page: NewPage, house: Studio, artist: Artist, screen: dict[str, Any]
 ) -> None:
@@ -373,7 +357,7 @@ def test_you_can_recreate_to_tweak_and_regenerate(
 
 
 def test_you_can_reset_the_form(new_page: NewPage, house: Studio) -> None:
-    page = generator(new_page(house, **LARGE))
+    page = generator(new_page(house, **DESK))
     page.locator("#id_details").fill("a scar")
     page.locator("#id_age").fill("60")
     page.locator("#face-reset").click()
@@ -381,7 +365,7 @@ def test_you_can_reset_the_form(new_page: NewPage, house: Studio) -> None:
     expect(page.locator("[data-readout=id_age]")).to_have_text("26 years")
 
 
-@SIZES
+@SCREENS
 def test_you_can_download_a_result(
     new_page: NewPage, house: Studio, artist: Artist, screen: dict[str, Any]
 ) -> None:
@@ -392,7 +376,7 @@ def test_you_can_download_a_result(
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
-@SIZES
+@SCREENS
 def test_use_properties_loads_that_outcomes_attributes_back_into_the_form(
     new_page: NewPage, house: Studio, artist: Artist, screen: dict[str, Any]
 ) -> None:
@@ -410,7 +394,7 @@ def test_use_properties_loads_that_outcomes_attributes_back_into_the_form(
     expect(page.get_by_label("Beard")).not_to_be_checked()
 
 
-@SIZES
+@SCREENS
 def test_a_wrong_value_is_told_at_its_control_and_in_sight(
     new_page: NewPage, house: Studio, screen: dict[str, Any]
 ) -> None:
@@ -439,7 +423,7 @@ def test_on_phones_it_is_a_full_screen_panel_with_its_controls_in_a_slide_up_wor
         page.locator("#face-form-fields"),
     )
     expect(fields).to_be_visible()
-    handle.tap()
+    press(page, handle, force=False)
     expect(fields).to_be_hidden()
     expect(handle).to_have_attribute("aria-expanded", "false")
     expect(page.locator(GENERATE)).to_be_in_viewport(ratio=0.99)
@@ -447,7 +431,7 @@ def test_on_phones_it_is_a_full_screen_panel_with_its_controls_in_a_slide_up_wor
         swipe(page, handle, towards)
         expect(fields).to_be_visible() if is_open else expect(fields).to_be_hidden()
     assert page.evaluate("document.getElementById('influencer-panel').scrollWidth") <= 390
-    page.get_by_role("button", name="Close").tap()
+    press(page, page.get_by_role("button", name="Close"), force=False)
     expect(panel).to_be_hidden()
 
 
@@ -466,7 +450,7 @@ def swipe(page: Page, handle: Locator, towards_px: int) -> None:
 def test_you_have_to_be_logged_in_to_generate_and_generating_goes_on_afterwards(
     new_page: NewPage, house: Studio
 ) -> None:
-    page = generator(new_page(house, **LARGE))
+    page = generator(new_page(house, **DESK))
     page.locator("#id_details").fill("a scar on the chin")
     page.locator("[data-units] label", has_text="Imperial").click()
     page.locator("[name=count]").select_option("1")
@@ -484,7 +468,7 @@ def test_you_have_to_be_logged_in_to_generate_and_generating_goes_on_afterwards(
 def test_without_scripts_the_form_generates_and_its_links_do_what_buttons_do(
     new_page: NewPage, house: Studio, artist: Artist
 ) -> None:
-    page = new_page(house, artist.email, **LARGE, java_script_enabled=False)
+    page = new_page(house, artist.email, **DESK, java_script_enabled=False)
     generator(page)
     page.locator("[data-units] label", has_text="Imperial").click()
     page.click("[data-units] noscript button")  # Playwright reads no text inside of noscript
