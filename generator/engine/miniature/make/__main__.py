@@ -41,6 +41,7 @@ STAGES: dict[str, tuple[float, Stage]] = {  # name: (minutes, what it does), in 
 }
 ASIDE: dict[str, tuple[float, Stage]] = {  # only by name
     "skeleton": (0, lambda folder, _: assemble.skeleton(folder)),
+    "take-up": (90, lambda folder, seconds: assemble.take_up(folder, WEIGHTS, seconds)),
     "try": (0, lambda folder, _: try_out(folder)),
 }
 

@@ -16,6 +16,7 @@ from generator.engine.miniature.make.decoder import load_vae
 from generator.engine.miniature.make.diffusion import load_unet
 from generator.engine.miniature.make.export import export, export_skeleton
 from generator.engine.miniature.make.identity import load_identity
+from generator.engine.miniature.make.loop import begin
 from generator.engine.miniature.make.pictures import HELD_OUT, PEOPLE, Store
 from generator.engine.miniature.make.reader import load_reader
 from generator.engine.miniature.make.recipe import Folder
@@ -36,6 +37,22 @@ def assemble(folder: Folder, target: Path) -> int:
         identity_encoder=load_identity(folder) if identity.exists() else IdentityEncoder(),
         reader=load_reader(folder) if reader.exists() else AttributeReader(labels),
     )
+
+
+def take_up(folder: Folder, weights: Path, seconds: float) -> None:
+    """Go on from finished weights where the work files are gone: everything but the data.
+
+    The denoiser's learning rate starts where it would be after half of a making of twice `seconds`.
+    """
+    base = load_base(weights)
+    base.pipe.tokenizer.save_pretrained(folder.path("tokenizer"))
+    base.pipe.vae.save_pretrained(folder.path("codec"))
+    base.pipe.text_encoder.save_pretrained(folder.path("text_encoder"))
+    base.identity_encoder.save_pretrained(folder.path("identity_encoder"))
+    base.reader.save_pretrained(folder.path("reader"))
+    begin(base.pipe.unet, folder.path("base.safetensors"), elapsed_s=seconds)
+    for stage in ("codec", "text", "identity", "reader"):
+        folder.path(f"done/{stage}").touch()
 
 
 def skeleton(folder: Folder) -> int:

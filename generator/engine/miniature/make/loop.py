@@ -129,6 +129,15 @@ class Training:
                     }
 
 
+def begin(module: nn.Module, file: Path, *, elapsed_s: float = 0.0) -> None:
+    """Write a checkpoint to go on from that has nothing but weights."""
+    tensors = {}
+    for name, weight in module.named_parameters():
+        tensors[f"weight.{name}"] = weight.detach().clone()
+        tensors[f"mean.{name}"] = weight.detach().clone()
+    save_file(tensors, file, metadata={"counters": json.dumps([0, 0, elapsed_s])})
+
+
 def load_trained(module: nn.Module, file: Path, *, mean: bool = True) -> nn.Module:
     """`module` with the weights of a checkpoint, averaged ones by default."""
     kind = "mean." if mean else "weight."

@@ -19,12 +19,15 @@ STRANGE_WORDS = 4_000
 
 
 def make_tokens(folder: Folder) -> CLIPTokenizer:
-    """Learn the tokenizer and write the ids of every caption."""
+    """Learn the tokenizer, unless it is there, and write the ids of every caption."""
     store = Store(folder, PEOPLE)
     full, scene = store.captions()
     flat = [text for texts in full for text in texts]
-    tokenizer = train_tokenizer(flat[::4] + scene[::4])
-    tokenizer.save_pretrained(folder.path("tokenizer"))
+    if folder.path("tokenizer").exists():
+        tokenizer = load_tokenizer(folder)
+    else:
+        tokenizer = train_tokenizer(flat[::4] + scene[::4])
+        tokenizer.save_pretrained(folder.path("tokenizer"))
     store.save("full_ids", to_ids(tokenizer, flat).reshape(-1, CAPTIONS, TEXT_TOKENS))
     store.save("scene_ids", to_ids(tokenizer, scene))
     return tokenizer
