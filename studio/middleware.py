@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 
 from studio.bodies import limit_for, refusal
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
 
 
 class MaxBodyMiddleware:
@@ -29,6 +32,20 @@ class MaxBodyMiddleware:
         if length > limit:
             return HttpResponse(refusal(limit), status=413)
         return self.get_response(request)
+
+
+class CompressTextMiddleware(GZipMiddleware):
+    """Pages, scripts and styles travel compressed; pictures and films are so already.
+
+    Tokens are masked and every answer is of another length, so that lengths tell nothing (BREACH).
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if not response.headers.get("Content-Type", "").startswith(TEXT):
+            return response
+        return super().process_response(request, response)
 
 
 class PrivatePagesMiddleware:

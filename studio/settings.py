@@ -78,6 +78,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "studio.middleware.MaxBodyMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "studio.middleware.CompressTextMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "studio.middleware.PrivatePagesMiddleware",
