@@ -41,7 +41,7 @@ def design(request: HttpRequest) -> HttpResponse:
     """Every component in each of its states, for the people who build the studio."""
     if not (settings.DEBUG or request.user.is_staff):
         raise Http404
-    return render(request, "studio/design.html", design_samples.context())
+    return render(request, "studio/design.html", design_samples.context(request.user))
 
 
 def health(request: HttpRequest) -> JsonResponse:

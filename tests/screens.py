@@ -150,6 +150,9 @@ def _take(
     show(page, screen, rows=rows, photo=photo)
     name = screen.name + ("-light" if scheme == "light" else "")
     path = SCREENS / f"{name}-{size}.png"
+    if screen.whole:  # pictures far down the page are waited for as well
+        page.evaluate("for (const image of document.images) image.loading = 'eager'")
+        page.wait_for_function("() => [...document.images].every(image => image.complete)")
     page.screenshot(path=path, animations="disabled", full_page=screen.whole)
     _slim(path)
     print(path.relative_to(BASE_DIR), f"{path.stat().st_size // 1024} KB", flush=True)

@@ -250,4 +250,9 @@ def test_a_missing_picture_is_a_404(alice: User, alice_client: Client) -> None:
 
 def test_the_design_page_is_for_staff(alice: User, alice_client: Client) -> None:
     User.objects.filter(id=alice.id).update(is_staff=True)
-    assert "Design system" in alice_client.get("/help/design/").content.decode()
+    model = rows.portrait_model(alice)
+    rows.generation(model)
+    page = alice_client.get("/help/design/").content.decode()
+    assert "Design system" in page
+    assert f'id="portrait-model-{model.id}"' in page and "generation--succeeded" in page
+    assert "A good photo." in page and "This photo seems to lie on its side." in page
