@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import socket
 import sys
+import warnings
 
 import uvicorn
 
 CLOSE_S = 3  # for answers under way; sockets of open pages are closed
 
 
+# Django reads a file in a thread before it sends it, and says so: they are some megabytes at most.
+READ_IN_A_THREAD = "StreamingHttpResponse must consume synchronous iterators"
+
+
 def main() -> None:
+    warnings.filterwarnings("ignore", READ_IN_A_THREAD)
     listener = socket.socket(fileno=int(sys.argv[1]))
     config = uvicorn.Config(
         "studio.asgi:application",
