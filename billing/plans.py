@@ -7,10 +7,12 @@ is told in sentences by `manage.py check` (see checks.py).
 from __future__ import annotations
 
 import math
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
 
 from billing.models import Subscription
 from billing.plan_file import (
@@ -31,9 +33,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BOOK", "PACKAGES", "PLANS", "STANDARD", "Package", "Plan", "PlanBook", "PlanFileError",
-    "check_size", "cost", "default_plan", "plan_named", "plan_of", "qualities", "read_plans",
+    "check_size", "cost", "default_plan", "is_lapsed", "plan_named", "plan_of", "qualities",
+    "read_plans",
 ]  # fmt: skip
 
+# Stripe tries a card again for up to two weeks, then says that the subscription ended. Whoever does
+# not even hear that keeps the plan no longer than this. No credits come in the meantime.
+PATIENCE = timedelta(days=21)
 COUNT_MAX = 10_000  # of one request; a larger number is a mistake or worse
 SECONDS_MAX = 3600.0
 
@@ -65,8 +71,14 @@ def plan_named(name: str) -> Plan:
 def plan_of(user: User | AnonymousUser) -> Plan:
     if not user.is_authenticated:
         return default_plan()
-    name = Subscription.objects.filter(user=user).values_list("plan", flat=True).first()
-    return plan_named(name or "")
+    rows = Subscription.objects.filter(user=user)
+    name, paid_until = rows.values_list("plan", "paid_until").first() or ("", None)
+    return default_plan() if is_lapsed(paid_until, timezone.now()) else plan_named(name)
+
+
+def is_lapsed(paid_until: datetime | None, now: datetime) -> bool:
+    """Whether a paid plan ended and nothing was heard of another payment."""
+    return paid_until is not None and now > paid_until + PATIENCE
 
 
 # --- what things cost --------------------------------------------------------

@@ -46,8 +46,9 @@ def spend(user: User, amount: int, job: str, reason: str = "A picture") -> None:
 def test_the_usage_page_says_what_is_left_and_when_more_comes(bob: User) -> None:
     spend(bob, 24, "generation:1")
     page = signed_in(bob).get(reverse("usage"))
-    assert '<span class="numbers">56</span> credits left' in page.text
-    assert "24 more come" in page.text
+    assert '<span class="numbers" data-balance>56</span> credits left' in page.text
+    assert "56 of 80" in page.text
+    assert ">+24 " in page.text
     assert "Training of a portrait model" in page.text
 
 
@@ -84,7 +85,7 @@ def test_a_long_statement_has_pages(bob: User) -> None:
     first = client.get(reverse("usage"))
     assert "No 59." in first.text
     assert "No 9." not in first.text
-    older = first.text.split('href="?before=')[1].split('"')[0]
+    older = first.text.split('href="?before=')[1].split("#")[0]
     assert "No 9." in client.get(reverse("usage"), {"before": older}).text
 
 
