@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import person, sign_in_required
 from billing import allowance
-from billing.plans import PLANS, STANDARD, cost, qualities
+from billing.plans import STANDARD, cost, qualities
 from billing.refusals import Refusal
 from billing.statement import FILTERS, csv_rows, statement
 
@@ -48,7 +48,6 @@ def usage(request: HttpRequest) -> HttpResponse:
         "refill": allowance.next_refill(standing.terms, allowance=standing.head.allowance, now=now),
         "page": page,
         "filters": [(word, words) for word, (words, _) in FILTERS.items()],
-        "plans": PLANS.values(),
         "costs": [(words, qualities(kind)) for kind, words in COST_WORDS.items()],
     }
     return render(request, "billing/usage.html", context)
