@@ -1,8 +1,8 @@
 """One settings module. Blank settings are a whole product; each variable replaces one wall.
 
 Environment (also read from `.env`): SECRET_KEY, SITE_URL, ALLOWED_HOSTS, DEBUG, VAR_DIR,
-DATABASE_URL, REDIS_URL, BROKER_URL, EMAIL_URL, STRIPE_SECRET_KEY, ENGINE_IMAGE,
-COMMERCIAL_ONLY, TRUSTED_PROXY, ENGINE_THREADS.
+DATABASE_URL, REDIS_URL, BROKER_URL, EMAIL_URL, STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET,
+STRIPE_API_BASE, ENGINE_IMAGE, COMMERCIAL_ONLY, TRUSTED_PROXY, ENGINE_THREADS.
 """
 
 from __future__ import annotations
@@ -243,6 +243,17 @@ if env.bool("TRUSTED_PROXY", default=False):  # a proxy that sets and strips the
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     ALLAUTH_TRUSTED_PROXY_COUNT = 1  # rate limits count the person, not the proxy
 
+# --- payments ----------------------------------------------------------------
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")  # blank: nothing is for sale
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")  # blank: asked once an hour
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")  # of a simulator
+# Where a form may lead to: the browser follows the answer to Stripe's own pages.
+STRIPE_PAGES = (
+    [STRIPE_API_BASE]
+    if STRIPE_API_BASE
+    else ["https://checkout.stripe.com", "https://billing.stripe.com"]
+)
+
 # Safari: 'self' covers no socket; and a policy cannot name an IPv6 address.
 _sockets = [origin.replace("http", "ws", 1) for origin in ORIGINS if "[" not in origin]
 CONTENT_SECURITY_POLICY = {
@@ -255,7 +266,7 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "connect-src": [SELF, *_sockets],
         "manifest-src": [SELF],
-        "form-action": [SELF, "https://checkout.stripe.com"],
+        "form-action": [SELF, *(STRIPE_PAGES if STRIPE_SECRET_KEY else [])],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
         "object-src": [NONE],
@@ -286,7 +297,6 @@ STORAGES = {
 # --- product ---------------------------------------------------------------
 PLANS_FILE = Path(env.str("PLANS_FILE", default=str(BASE_DIR / "billing" / "plans.toml")))
 DEFAULT_PLAN = env.str("DEFAULT_PLAN", default="")  # blank: the file's own default
-STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 ENGINE_IMAGE = env.str("ENGINE_IMAGE", default="") or "miniature"
 ENGINE_WEIGHTS = env.str("ENGINE_WEIGHTS", default="")  # blank: the engine's own folder
 COMMERCIAL_ONLY = env.bool("COMMERCIAL_ONLY", default=False)
@@ -304,5 +314,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"dramatiq": {"level": "WARNING"}},  # it tells of every thread that ends
+    # They tell of every thread that ends, and of every request.
+    "loggers": {"dramatiq": {"level": "WARNING"}, "stripe": {"level": "WARNING"}},
 }

@@ -1,8 +1,9 @@
 """Every address of the studio, nested by object."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
+from billing.views import estimate
 from studio import views
 
 urlpatterns = [
@@ -12,6 +13,7 @@ urlpatterns = [
     path("account/", include("accounts.urls")),
     path("accounts/", include("allauth.urls")),
     path("billing/", include("billing.urls")),
+    re_path(r"^estimate/?$", estimate, name="estimate"),
     path("", include("generator.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -93,7 +93,10 @@ SCREENS = (
     Screen("delete-pictures-page", "/generations/{generation}/delete/"),
     # the account
     Screen("account", "/account/", light=True),
-    Screen("usage", "/billing/usage/"),
+    Screen("usage", "/billing/usage/", "carol", light=True),
+    Screen("plans", "/billing/plans/", "bob", light=True),
+    Screen("plans-year", "/billing/plans/?every=year", "alice"),
+    Screen("plans-signed-out", "/billing/plans/", ""),
     Screen("account-sign-in", "/accounts/login/", ""),
     Screen("account-sign-up", "/accounts/signup/", ""),
     Screen("account-code", "/accounts/login/code/", ""),

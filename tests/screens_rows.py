@@ -40,6 +40,12 @@ AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1",
 )
+SPENT = (
+    (16, "4 pictures: at the beach, smiling, golden light"),
+    (16, "4 pictures: in a cosy cafe, green sweater"),
+    (20, "Training of Nova"),
+    (4, "2 pictures: a woman, 34, short hair"),
+)
 LEARNT = 2  # those whose pictures are shown; the others are a face only
 
 
@@ -57,10 +63,10 @@ def fill_and_tell() -> None:
 
 
 def fill(people: Sequence[Sitter]) -> dict[str, str]:
-    """The session keys of alice, bob and nina, and the ids that screens' paths name.
+    """The session keys of alice, bob, nina and carol, and the ids that screens' paths name.
 
     Alice: two ready models, one in training, one that failed, faces. Bob: at his free plan's cap.
-    Nina: nothing yet. Carol: one public model.
+    Nina: nothing yet. Carol: one public model, and a statement.
     """
     alice = _person("alice", plan="macro", is_staff=True)
     bob, nina, carol = (_person(name, plan="nano") for name in ("bob", "nina", "carol"))
@@ -86,7 +92,9 @@ def fill(people: Sequence[Sitter]) -> dict[str, str]:
     rows = {"model": first, "waiting": waiting, "public": public, "generation": made,
             "faces": faces, "face": faces.assets.get(index=1)}  # fmt: skip
     rows["bobs_face"] = Asset.objects.get(owner=bob, kind="face")
-    keys = {user.email.partition("@")[0]: _session(user) for user in (alice, bob, nina)}
+    _spent(carol)
+    people_in = (alice, bob, nina, carol)
+    keys = {user.email.partition("@")[0]: _session(user) for user in people_in}
     return keys | {name: str(row.pk) for name, row in rows.items()}
 
 
@@ -96,6 +104,17 @@ def _person(name: str, *, plan: str, is_staff: bool = False) -> User:
     with transaction.atomic():
         ledger.locked(user)
     return user
+
+
+def _spent(user: User) -> None:
+    """A statement with something of every kind."""
+    with transaction.atomic():
+        subscription = ledger.locked(user)
+        ledger.purchase(subscription, 500, key="stripe:pi_1:purchase", reason="500 credits bought")
+        for number, (credits, words) in enumerate(SPENT):
+            ledger.charge(subscription, credits, key=f"generation:{number}:charge", reason=words)
+    ledger.refund("generation:1", amount=4, reason="Returned in part: gave fewer pictures")
+    ledger.refund("generation:2", reason="Returned: the training did not finish")
 
 
 def _keys(user: User) -> None:

@@ -6,7 +6,9 @@
 import os
 import tempfile
 
-for _name in ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "EMAIL_URL", "STRIPE_SECRET_KEY"):
+_WALLS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "EMAIL_URL")
+_MONEY = ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE")
+for _name in (*_WALLS, *_MONEY):
     os.environ.setdefault(_name, "")  # blank: the embedded part, whatever `.env` says
 os.environ["SITE_URL"] = "http://127.0.0.1:8000"
 os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="likeness-tests-")

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import ledger
+from billing.allowance import Terms, next_refill
 from billing.models import CreditEntry, EntriesNeverChange, Subscription
 from billing.plans import PLANS, default_plan
 
@@ -191,8 +192,8 @@ def test_the_balance_is_the_sum_of_the_entries(alice: User) -> None:
 
 def test_the_next_refill_is_the_next_midnight_or_the_first_of_the_month() -> None:
     now = datetime(2026, 12, 31, 18, 30, tzinfo=UTC)
-    daily = ledger.next_refill(PLANS["nano"], left=50, now=now)
-    monthly = ledger.next_refill(PLANS["micro"], left=2000, now=now)
+    daily = next_refill(Terms(1, PLANS["nano"]), allowance=50, now=now)
+    monthly = next_refill(Terms(1, PLANS["micro"]), allowance=2000, now=now)
     assert daily == (30, datetime(2027, 1, 1, tzinfo=UTC))
     assert monthly == (0, datetime(2027, 1, 1, tzinfo=UTC))
 

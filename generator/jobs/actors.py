@@ -13,6 +13,7 @@ import dramatiq
 from dramatiq import Broker, Worker
 from dramatiq.middleware import Middleware
 
+from billing.payments import tending
 from generator.jobs import sweeper
 from generator.jobs.broker import ACTORS, QUEUES, broker
 from generator.jobs.models import Generation, Training
@@ -57,14 +58,15 @@ class Housekeeping(Middleware):
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        self.sweeping: threading.Thread | None = None
+        self.threads: list[threading.Thread] = []
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        if self.sweeping is None:
-            self.sweeping = threading.Thread(
-                target=sweeper.sweep_until, args=(self.stop,), name="sweeper", daemon=True
-            )
-            self.sweeping.start()
+        if not self.threads:
+            # Payments have a thread of their own: no job waits while Stripe does not answer.
+            for name, look in (("sweeper", sweeper.sweep_until), ("payments", tending.tend_until)):
+                thread = threading.Thread(target=look, args=(self.stop,), name=name, daemon=True)
+                self.threads.append(thread)
+                thread.start()
         if QUEUES["generation"] in worker.consumers:
             warming = RUNNERS["generation"].warm
             threading.Thread(target=warming, name="warming", daemon=True).start()
