@@ -187,6 +187,9 @@ class Standing(NamedTuple):
     def left(self) -> int:
         return self.head.balance
 
+    def refill_at(self) -> datetime:
+        return self.terms.next_period(timezone.now())
+
 
 def standing(user: User, *, now: datetime | None = None) -> Standing:
     """One query; two on the first look of a period."""

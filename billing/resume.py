@@ -28,8 +28,19 @@ class Resumed:
     is_sent: bool  # whether the page sends it once more by itself
 
 
-def keep(request: HttpRequest, *, path: str = "", query: Mapping[str, str] | None = None) -> None:
-    """Remember the form of this POST. `path`: its page, where that is not where it came from."""
+def keep(
+    request: HttpRequest,
+    *,
+    path: str = "",
+    query: Mapping[str, str] | None = None,
+    send: bool = True,
+) -> None:
+    """Remember the form of this POST. `path`: its page, where that is not where it came from.
+
+    `send`: the person wanted it done, so it may be sent again when they are back.
+    """
+    if request.method != "POST":
+        return
     page = path or _page_of(request)
     values = [
         (name, value)
@@ -40,7 +51,9 @@ def keep(request: HttpRequest, *, path: str = "", query: Mapping[str, str] | Non
     sent = urlencode(values)
     if page and len(sent) <= BYTES_MAX:
         address = f"{page}?{urlencode(dict(query))}" if query else page
-        request.session[KEY] = {"page": address, "sent": sent, "at": time.time(), "go": False}
+        request.session[KEY] = {
+            "page": address, "form": request.path, "sent": sent, "at": time.time(), "send": send,
+        }  # fmt: skip
 
 
 def _page_of(request: HttpRequest) -> str:
@@ -57,20 +70,20 @@ def way_back(request: HttpRequest, *, send: bool = True) -> str | None:
     kept = _kept(request)
     if kept is None:
         return None
-    request.session[KEY] = {**kept, "go": send, "back": True}
+    request.session[KEY] = {**kept, "send": send and kept["send"], "back": True}
     page = str(kept["page"])
     return f"{page}{'&' if '?' in page else '?'}resume=1"
 
 
-def take(request: HttpRequest) -> Resumed | None:
-    """For the page itself: the form it had, once."""
+def take(request: HttpRequest, *forms: str) -> Resumed | None:
+    """For the page itself: what was sent to one of these addresses from it, once."""
     if "resume" not in request.GET:
         return None
     kept = _kept(request)
-    if kept is None or not kept.get("back") or urlsplit(kept["page"]).path != request.path:
+    if kept is None or not kept.get("back") or kept["form"] not in forms:
         return None
     del request.session[KEY]
-    return Resumed(QueryDict(str(kept["sent"])), bool(kept["go"]))
+    return Resumed(QueryDict(str(kept["sent"])), bool(kept["send"]))
 
 
 def _kept(request: HttpRequest) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import reswap, retarget
@@ -16,6 +17,7 @@ from django_htmx.http import reswap, retarget
 from accounts.access import person, sign_in_required
 from accounts.limits import limited
 from accounts.models import User
+from billing import resume
 from billing.plans import cost, plan_of
 from billing.refusals import Refusal
 from generator import upgrade
@@ -26,6 +28,7 @@ from generator.engine.countries import COUNTRIES
 from generator.influencer import chosen, measures, starts
 from generator.influencer.forms import FaceForm
 from generator.influencer.services import generate_faces
+from generator.influencer.starts import Start
 from generator.jobs.models import Generation
 from generator.workstation import history
 
@@ -44,11 +47,12 @@ CHOICES: dict[str, list[tuple[str, str]]] = {
 def influencer(request: HttpRequest) -> HttpResponseBase:
     """The page, or `?panel=1` its inside for the create page. `?random=1`, `?use=`, `?recreate=`,
     `?selected=` do without JavaScript what the buttons do with it."""
-    start = starts.asked_for(request)
+    resumed = resume.take(request, reverse("influencer_generate"))
+    start = Start(resumed.values.dict()) if resumed else starts.asked_for(request)
     form = FaceForm(plan=plan_of(request.user), initial=start.values)
     if start.notice:
         messages.success(request, start.notice)
-    return _page(request, form)
+    return _page(request, form, is_sent=bool(resumed and resumed.is_sent))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -122,13 +126,16 @@ def influencer_pose(request: HttpRequest) -> HttpResponseBase:
 
 
 # --- parts of the page ------------------------------------------------------------------
-def _page(request: HttpRequest, form: FaceForm, *, status: int = 200) -> HttpResponse:
+def _page(
+    request: HttpRequest, form: FaceForm, *, status: int = 200, is_sent: bool = False
+) -> HttpResponse:
     generation, index = chosen.find(request.user, request.GET.get("selected", ""))
     context = {
         **_form_context(request, form),
         **_history(request),
         **_selected(request, generation, index),
         "choices": CHOICES,
+        "is_sent": is_sent,
         "is_panel": "panel" in request.GET,
     }
     name = "_influencer" if "panel" in request.GET else "influencer"
@@ -193,7 +200,7 @@ def _refused_form(request: HttpRequest, form: FaceForm) -> HttpResponse:
 
 def _refused(request: HttpRequest, refusal: Refusal, form: FaceForm) -> HttpResponse:
     if request.headers.get("HX-Request") and upgrade.concerns(refusal):
-        return upgrade.dialog(request, refusal)
+        return upgrade.dialog(request, refusal, path=reverse("influencer"))
     form.add_error(None, refusal.message)
     return _refused_form(request, form)
 

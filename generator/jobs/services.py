@@ -22,6 +22,7 @@ from generator.assets.models import Asset
 from generator.assets.services import delete_assets
 from generator.jobs import lifecycle
 from generator.jobs.models import PROMPT_MAX, Generation, Training
+from generator.portraits import surplus
 from generator.portraits.models import PortraitModel
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def submit_generation(
             )
             _check(wanted, plan_named(subscription.plan))
             what = f"{count} {'picture' if count == 1 else 'pictures'}"
+            _check_line(Generation, subscription)
             _charge(subscription, wanted, f"{what}: {wanted.prompt[:80]}")
             wanted.save(force_insert=True)
             lifecycle.announce(wanted)
@@ -82,6 +84,7 @@ def start_training(
     portrait_model: PortraitModel, *, id: uuid.UUID, subscription: Subscription
 ) -> Training:
     """Charge for and queue a training, in the caller's transaction and under its lock."""
+    surplus.check_usable(portrait_model, portrait_model.owner)
     if portrait_model.trainings.filter(state__in=lifecycle.UNFINISHED).exists():
         raise Refusal("training_unfinished", "This model is being trained already.", status=409)
     training = Training(
@@ -92,6 +95,7 @@ def start_training(
         engine=settings.ENGINE_IMAGE,
         charged=cost("training"),
     )
+    _check_line(Training, subscription)
     _charge(subscription, training, f"Training of {portrait_model.name}")
     training.save(force_insert=True)
     lifecycle.announce(training)
@@ -188,11 +192,28 @@ def _check(wanted: Generation, plan: Plan) -> None:
         _check_portrait_model(wanted.owner, wanted.portrait_model)
 
 
+def _check_line(noun: lifecycle.AnyModel, subscription: Subscription) -> None:
+    """Raises Refusal("concurrency") where the person's own line is full."""
+    plan = plan_named(subscription.plan)
+    unfinished = noun._default_manager.filter(
+        owner=subscription.user_id, state__in=lifecycle.UNFINISHED
+    )
+    if unfinished.count() < plan.concurrency + plan.waiting:
+        return
+    raise Refusal(
+        "concurrency",
+        f"On the {plan.title} plan {plan.concurrency} can run at a time and {plan.waiting} wait in "
+        "line, and your line is full. Wait for one to end, or upgrade. Nothing was charged.",
+        status=409,
+    )
+
+
 def _check_portrait_model(user: User, portrait_model: PortraitModel) -> None:
     """Read again under the lock: it may have been deleted or made private since."""
     visible = PortraitModel.objects.visible_to(user).filter(pk=portrait_model.pk).first()
     if visible is None:
         raise Refusal("not_found", "There is no such model.", status=404)
+    surplus.check_usable(visible, user)
     if not visible.is_ready:
         raise Refusal(
             "model_not_ready",

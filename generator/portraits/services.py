@@ -16,6 +16,7 @@ from generator.assets.models import Asset
 from generator.assets.services import delete_assets, reference_from_face
 from generator.jobs import services as jobs
 from generator.jobs.models import Training
+from generator.portraits import surplus
 from generator.portraits.models import PortraitModel
 from generator.portraits.names import clean_description, clean_name
 
@@ -70,6 +71,7 @@ def update_portrait_model(portrait_model: PortraitModel, **changes: str | bool) 
     """Name, description, is_public and links. The reference is as public as its model."""
     with transaction.atomic():
         subscription = ledger.locked(portrait_model.owner)
+        surplus.check_usable(portrait_model, portrait_model.owner)
         if "name" in changes:
             changes["name"] = clean_name(str(changes["name"]))
         if "description" in changes:

@@ -7,19 +7,20 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from accounts.access import person, sign_in_required
+from billing import resume
 from billing.plans import plan_of
 from billing.refusals import Refusal
 from generator import upgrade
 from generator.assets.models import Asset
 from generator.jobs.models import Training
-from generator.portraits import services
+from generator.portraits import services, surplus
 from generator.portraits.links import canonical
 from generator.portraits.models import PortraitModel, PortraitModelQuerySet
 
@@ -43,12 +44,14 @@ def with_training(models: PortraitModelQuerySet) -> PortraitModelQuerySet:
 @sign_in_required
 def portrait_models(request: HttpRequest) -> HttpResponse:
     own = with_training(PortraitModel.objects.filter(owner=person(request)))
+    plan = plan_of(request.user)
+    surplus.mark(own, person(request), plan)
     public = PortraitModel.objects.filter(is_public=True).exclude(owner=person(request))
     shown = public.exclude(weights="").select_related("reference")[:12]
     return render(
         request,
         "generator/portrait_models.html",
-        {"own": own, "public": shown, "plan": plan_of(request.user)},
+        {"own": own, "public": shown, "plan": plan},
     )
 
 
@@ -84,10 +87,10 @@ def portrait_model_edit(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """The dialog "Update model". What was typed survives every refusal."""
     found = _own(request, id)
     if request.method == "GET":
+        resumed = resume.take(request, request.path)
         values = {field: getattr(found, field) for field in (*TEXT_FIELDS, "is_public")}
-        return _edit_form(request, found, values)
-    values = {field: request.POST.get(field, "") for field in TEXT_FIELDS}
-    values["is_public"] = "is_public" in request.POST
+        return _edit_form(request, found, _sent_values(resumed.values) if resumed else values)
+    values = _sent_values(request.POST)
     errors: dict[str, str] = {}
     for site, field in (("TikTok", "tiktok_url"), ("Instagram", "instagram_url")):
         try:
@@ -99,13 +102,20 @@ def portrait_model_edit(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     try:
         services.update_portrait_model(found, **values)
     except Refusal as refusal:
-        if refusal.code in ("private_models", *FIELD_OF_CODE, "bad_text"):
+        if refusal.code in ("private_models", "model_read_only", *FIELD_OF_CODE, "bad_text"):
             field = FIELD_OF_CODE.get(refusal.code, "form")
             return _edit_form(
                 request, found, values, errors={field: refusal.message}, refusal=refusal
             )
         raise
     return _changed(request, found, "Saved.")
+
+
+def _sent_values(sent: QueryDict) -> dict[str, Any]:
+    return {
+        **{field: sent.get(field, "") for field in TEXT_FIELDS},
+        "is_public": "is_public" in sent,
+    }
 
 
 def _edit_form(
@@ -118,6 +128,7 @@ def _edit_form(
 ) -> HttpResponse:
     shown: dict[str, Any] = {"portrait_model": found, "values": values, "errors": errors or {}}
     if refusal is not None and upgrade.concerns(refusal):
+        resume.keep(request, path=request.path, send=False)
         shown |= upgrade.context(request, refusal)
     status = 422 if errors else 200
     template = "_update_model.html" if request.headers.get("HX-Request") else "update_model.html"

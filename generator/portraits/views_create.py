@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 from django_htmx.http import trigger_client_event
 
 from accounts import consent as wording
 from accounts.access import ask_to_sign_in, sign_in_required
 from accounts.models import Consent, User
+from billing import resume
 from billing.plans import cost, plan_of
 from billing.refusals import Refusal
 from generator import upgrade
@@ -46,8 +47,7 @@ class Draft:
     consent_version: str = wording.CURRENT
 
     @classmethod
-    def of(cls, request: HttpRequest) -> Draft:
-        post = request.POST
+    def of(cls, post: QueryDict) -> Draft:
         return cls(
             id=post.get("id", ""),
             name=post.get("name", ""),
@@ -68,22 +68,29 @@ def portrait_model_new(request: HttpRequest) -> HttpResponseBase:
             return ask_to_sign_in(request)
         return _create(request)
     reference = assets.own_reference(request.user, request.GET.get("reference", ""))
-    return _page(request, Draft(id=str(uuid.uuid4())), reference)
+    here = reverse("portrait_model_new")
+    resumed = resume.take(request, here, reverse("portrait_model_private"))
+    draft = Draft.of(resumed.values) if resumed else Draft(id=str(uuid.uuid4()))
+    return _page(request, draft, reference, is_sent=bool(resumed and resumed.is_sent))
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @sign_in_required
 def portrait_model_private(request: HttpRequest) -> HttpResponseBase:
-    """Asked when Public is switched off: 204, or the upgrade dialog and Public stays on."""
+    """Asked when Public is switched off: 204, or the upgrade dialog and Public stays on.
+
+    A POST brings what was typed so far, for the way back.
+    """
     try:
         services.check_privacy(plan_of(request.user), is_public=False)
     except Refusal as refusal:
-        return trigger_client_event(_offer(request, refusal, status=200), "stay-public")
+        offer = _offer(request, refusal, status=200, send=False)
+        return trigger_client_event(offer, "stay-public")
     return HttpResponse(status=204)
 
 
 def _create(request: HttpRequest) -> HttpResponse:
-    draft, reference = Draft.of(request), None
+    draft, reference = Draft.of(request.POST), None
     try:
         reference = _reference(request)
         portrait_model = _made(request, draft, reference)
@@ -133,6 +140,8 @@ def _refused(
     if not request.headers.get("HX-Request"):
         if draft.id == "":
             draft.id = str(uuid.uuid4())
+        if refusal.code in OFFERS:
+            resume.keep(request, **_way_back(request, reference))
         return _page(request, draft, reference, refusal=refusal)
     if refusal.code in OFFERS:
         return _offer(request, refusal, status=refusal.status)
@@ -140,10 +149,19 @@ def _refused(
     return render(request, "generator/_create_refusal.html", context, status=refusal.status)
 
 
-def _offer(request: HttpRequest, refusal: Refusal, *, status: int) -> HttpResponse:
-    response = upgrade.dialog(request, refusal)
+def _offer(
+    request: HttpRequest, refusal: Refusal, *, status: int, send: bool = True
+) -> HttpResponse:
+    response = upgrade.dialog(request, refusal, **_way_back(request), send=send)
     response.status_code = status
     return response
+
+
+def _way_back(request: HttpRequest, stored: Asset | None = None) -> dict[str, Any]:
+    """This page with the reference that was in its preview, or came with the form."""
+    reference = str(stored.id) if stored else request.POST.get("reference", "")
+    query = {"reference": reference} if reference else None
+    return {"path": reverse("portrait_model_new"), "query": query}
 
 
 def _page(
@@ -152,8 +170,11 @@ def _page(
     reference: Asset | None,
     *,
     refusal: Refusal | None = None,
+    is_sent: bool = False,
 ) -> HttpResponse:
     context: dict[str, Any] = {
+        "is_sent": is_sent,
+        "has_offers": bool(refusal and refusal.code in OFFERS),
         "draft": draft,
         "reference": reference,
         "verdict": verdict(reference),

@@ -13,10 +13,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from billing.payments.prices import Offer
 from billing.plans import cost
 from generator.assets.models import Asset
 from generator.jobs.models import Generation, Job, Training
 from generator.portraits.models import PortraitModel
+from generator.portraits.surplus import is_surplus
 
 register = template.Library()
 
@@ -102,6 +104,18 @@ def credits(amount: int) -> str:
 def cost_of(kind: str) -> str:
     """`"training"|cost_of` is `20 credits`."""
     return credits(cost(kind))
+
+
+@register.filter
+def offer_of(offers: dict[str, Offer] | None, plan: str) -> Offer | None:
+    """The price at which a plan is sold, where payments are set up."""
+    return (offers or {}).get(plan)
+
+
+@register.filter
+def is_read_only(portrait_model: PortraitModel) -> bool:
+    """Beyond what its owner's plan holds; marked where a page shows many."""
+    return is_surplus(portrait_model)
 
 
 @register.simple_tag

@@ -69,6 +69,17 @@ def initial(generation: Generation | None = None) -> dict[str, Any]:
     }
 
 
+def typed(sent: QueryDict) -> dict[str, Any]:
+    """What the composer held when it was sent, for showing it again."""
+    count = sent.get("count", "1")
+    return {
+        "prompt": sent.get("prompt", ""),
+        "negative_prompt": sent.get("negative_prompt", ""),
+        "count": int(count) if count.isascii() and count.isdigit() and len(count) < 4 else 1,
+        "seed": sent.get("seed", "") if sent.get("seed_mode") == "fixed" else "",
+    }
+
+
 def as_uuid(sent: str) -> uuid.UUID | None:
     try:
         return uuid.UUID(sent)

@@ -12,16 +12,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from accounts.access import person, sign_in_required
-from billing import ledger
+from billing import ledger, resume
 from billing.plans import cost, plan_of
 from billing.refusals import Refusal
 from generator import upgrade
 from generator.jobs import services as jobs
 from generator.jobs.models import Generation
+from generator.portraits import surplus
 from generator.portraits.models import PortraitModel
 from generator.portraits.views import with_training
 from generator.workstation import history
-from generator.workstation.forms import CHIPS, Wanted, as_uuid, initial
+from generator.workstation.forms import CHIPS, Wanted, as_uuid, initial, typed
 
 LAST_MODEL = "portrait_model"  # session key: the one picked last
 PUBLIC_SHOWN = 12  # public models of others in the picker
@@ -33,8 +34,10 @@ def workstation(request: HttpRequest) -> HttpResponse:
     own, public = _pickable(request)
     selected = _selected(request, [*own, *public])
     plan = plan_of(request.user)
+    surplus.mark(own, person(request), plan)
     source = as_uuid(request.GET.get("from", ""))
     reused = history.rows(person(request)).filter(id=source).first() if source else None
+    resumed = resume.take(request, reverse("generation_create"))
     return render(
         request,
         "generator/workstation.html",
@@ -47,7 +50,8 @@ def workstation(request: HttpRequest) -> HttpResponse:
             "more_counts": range(5, plan.max_count + 1),
             "price": cost("image"),
             "chips": CHIPS,
-            "values": initial(reused),
+            "values": initial(reused) | (typed(resumed.values) if resumed else {}),
+            "is_sent": bool(resumed and resumed.is_sent),
             "page": history.page(person(request), before=request.GET.get("before", "")),
         },
     )
@@ -124,7 +128,8 @@ def _refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     if not request.headers.get("HX-Request"):
         raise refusal
     if upgrade.concerns(refusal):
-        return upgrade.dialog(request, refusal)
+        chosen = {"model": request.POST.get("model", "")}
+        return upgrade.dialog(request, refusal, path=reverse("workstation"), query=chosen)
     response = render(
         request, "generator/_composer_error.html", {"refusal": refusal}, status=refusal.status
     )

@@ -69,7 +69,10 @@
   });
   isPublic.addEventListener("change", () => {
     if (isPublic.checked) return;
-    const ask = () => htmx.ajax("GET", form.dataset.privateUrl, { target: "#dialog", swap: "innerHTML" });
+    const ask = () => {
+      const typed = Object.fromEntries([...new FormData(form)].filter(([, value]) => typeof value === "string"));
+      htmx.ajax("POST", form.dataset.privateUrl, { target: "#dialog", swap: "innerHTML", values: typed });
+    };
     if (isSignedIn()) return ask();
     isPublic.checked = true;
     askToSignIn(() => { isPublic.checked = false; ask(); });

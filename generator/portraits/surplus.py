@@ -1,0 +1,60 @@
+"""Portrait models beyond the plan's number, after a move to a smaller plan.
+
+Nothing is deleted: the oldest ones stay in use, as many as the plan holds, and the others are
+read-only until the plan is larger again or another one is deleted. Nobody has to write that down:
+it follows from the plan.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django.db.models import Q
+
+from billing.plans import Plan, plan_of
+from billing.refusals import Refusal
+from generator.portraits.models import PortraitModel
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+
+def surplus_ids(owner: User, plan: Plan) -> set[uuid.UUID]:
+    """One query."""
+    oldest_first = PortraitModel.objects.filter(owner=owner).order_by("created_at", "id")
+    return set(oldest_first.values_list("id", flat=True)[plan.portrait_models :])
+
+
+def mark(models: Iterable[PortraitModel], owner: User, plan: Plan) -> None:
+    """Sets `is_surplus` on a person's own models, for lists."""
+    ids = surplus_ids(owner, plan)
+    for model in models:
+        model.is_surplus = model.id in ids  # type: ignore[attr-defined]
+
+
+def is_surplus(model: PortraitModel) -> bool:
+    """As marked; else two queries."""
+    known = getattr(model, "is_surplus", None)
+    if known is not None:
+        return bool(known)
+    older = Q(created_at__lt=model.created_at) | Q(created_at=model.created_at, id__lt=model.id)
+    before = PortraitModel.objects.filter(older, owner=model.owner_id).count()
+    return before > 0 and before >= plan_of(model.owner).portrait_models
+
+
+def check_usable(model: PortraitModel, user: User) -> None:
+    """Raises Refusal("model_read_only")."""
+    if not is_surplus(model):
+        return
+    if model.owner_id != user.pk:
+        raise Refusal("model_read_only", f"{model.name} is not in use at the moment.", status=403)
+    plan = plan_of(model.owner)
+    holds = "1 model" if plan.portrait_models == 1 else f"{plan.portrait_models} models"
+    raise Refusal(
+        "model_read_only",
+        f"The {plan.title} plan holds {holds}, so {model.name} is read-only. Upgrade to use it "
+        "again, or delete another model.",
+        status=403,
+    )
