@@ -38,6 +38,7 @@
   });
 
   dialog.addEventListener("close", () => {
+    if (dialog.open) return; // told late: on a busy machine it has been opened again by then
     dialog.replaceChildren();
     if (!opener?.isConnected) return;
     opener.blur(); // Chromium gave it the focus back, but a text field no caret to type at
