@@ -201,7 +201,7 @@ def standing(user: User, *, now: datetime | None = None) -> Standing:
         terms = Terms(user.pk, default_plan())
         return _with_due(terms, Head(), terms.plan.credits)
     name, anchor, paid_until, granted, *numbers = row
-    plan, until = plan_named(name), _moment(paid_until)
+    plan, until = plan_named(name), moment(paid_until)
     head = Head(*(number or 0 for number in numbers))
     if until is not None and is_lapsed(until, now):  # as `ledger.locked` will find it
         terms = Terms(user.pk, default_plan())
@@ -210,7 +210,7 @@ def standing(user: User, *, now: datetime | None = None) -> Standing:
             allowance=min(head.allowance, terms.plan.credits),
         )
     else:
-        terms = Terms(user.pk, plan, _moment(anchor), until)
+        terms = Terms(user.pk, plan, moment(anchor), until)
     key = terms.due(now)
     if key is None or key == granted or entries.is_posted(key):
         return Standing(terms, head, None)
@@ -227,7 +227,7 @@ def balance(user: User) -> int:
     return standing(user).left
 
 
-def _moment(value: datetime | str | None) -> datetime | None:
+def moment(value: datetime | str | None) -> datetime | None:
     """SQLite hands times out as text."""
     found = parse_datetime(value) if isinstance(value, str) else value
     return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)

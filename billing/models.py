@@ -6,6 +6,7 @@ A job is known here only as a string key, and of Stripe's objects only the ids.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -32,6 +33,7 @@ class Subscription(models.Model):
     granted = models.CharField(max_length=128, blank=True)
     revision = models.PositiveIntegerField(default=0)  # counts what was settled with Stripe
     updated_at = models.DateTimeField(auto_now=True)
+    now: datetime  # by the database's clock; set by `ledger.locked`
 
     class Meta:
         constraints = [
