@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -131,6 +131,15 @@ def _left(terms: Terms, at: datetime) -> float:
     assert terms.anchor is not None and terms.paid_until is not None
     start, end = periods.month_of(terms.anchor, at, end=terms.paid_until)
     return periods.share_left(start, end, at)
+
+
+def assign(user: User, plan: Plan) -> None:
+    """An administrator's choice: by the calendar, without an end."""
+    with transaction.atomic():
+        row, _ = Subscription.objects.get_or_create(user=user, defaults={"plan": plan.name})
+        row = Subscription.objects.select_for_update().get(pk=row.pk)
+        if row.plan != plan.name:
+            _write(row, Terms(row.user_id, plan))
 
 
 def end_plan(subscription: Subscription, *, at: datetime) -> None:

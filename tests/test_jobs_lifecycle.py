@@ -57,8 +57,8 @@ def test_the_oldest_job_comes_first(alice: User, bob: User) -> None:
 
 def test_a_person_waits_for_their_own_jobs_and_for_nobody_elses(alice: User, bob: User) -> None:
     running, waiting = submit(bob), submit(bob)  # Nano: one at once
-    other = submit(alice)
     assert lifecycle.claim_next(Generation) == running
+    other = submit(alice)
     assert lifecycle.claim_next(Generation) == other
     assert lifecycle.claim_next(Generation) is None
     lifecycle.cancel_now(running)

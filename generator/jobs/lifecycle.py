@@ -27,7 +27,7 @@ from billing import ledger
 from billing.plans import plan_named
 from generator.assets import services as assets
 from generator.engine.interface import EngineError, GeneratedImage, TrainedAdapter
-from generator.jobs import bell, notify
+from generator.jobs import bell, notify, turns
 from generator.jobs.models import Generation, Job, Training
 from generator.portraits.models import PortraitModel
 
@@ -72,8 +72,8 @@ def is_expired() -> Q:
 
 # --- taking a job ------------------------------------------------------------
 def claim_next(model: AnyModel) -> AnyJob | None:
-    """The oldest job that may start now. People at their plan's limit wait for themselves only."""
-    waiting = model._default_manager.filter(_claimable()).order_by("created_at")
+    """The job whose turn it is. People at their plan's limit wait for themselves only."""
+    waiting = turns.in_turn(model._default_manager.filter(_claimable()))
     passed_over: list[int] = []
     while len(passed_over) < PEOPLE_PASSED_OVER:
         others = waiting.exclude(owner__in=passed_over)

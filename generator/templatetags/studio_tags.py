@@ -8,6 +8,7 @@ from functools import cache
 
 from django import template
 from django.conf import settings
+from django.db.models import Subquery
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
@@ -16,6 +17,7 @@ from django.utils.safestring import SafeString
 from billing.payments.prices import Offer
 from billing.plans import cost
 from generator.assets.models import Asset
+from generator.jobs import turns
 from generator.jobs.models import Generation, Job, Training
 from generator.portraits.models import PortraitModel
 from generator.portraits.surplus import is_surplus
@@ -139,8 +141,9 @@ def ahead(generation: Generation) -> int:
     known = getattr(generation, "jobs_ahead", None)
     if known is not None:
         return int(known)
-    waiting = Generation.objects.filter(state__in=["queued", "running"])
-    return waiting.filter(created_at__lt=generation.created_at).count()
+    waiting = turns.in_turn(Generation.objects.filter(state__in=["queued", "running"]))
+    mine = waiting.filter(pk=generation.pk).values("turn")[:1]
+    return waiting.filter(turn__lt=Subquery(mine)).count()
 
 
 @register.filter

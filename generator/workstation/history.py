@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
+from generator.jobs import turns
 from generator.jobs.models import Generation
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ def page(user: User, *, before: str = "", kind: str = Generation.Kind.IMAGE) -> 
 
 def _place_in_line(generations: list[Generation]) -> None:
     """Sets `jobs_ahead`, which a single fragment would count by itself."""
-    moments: list[datetime] = []
+    places: dict[uuid.UUID, int] = {}
     if any(generation.state == "queued" for generation in generations):
-        waiting = Generation.objects.filter(state__in=UNFINISHED).order_by("created_at")
-        moments = list(waiting.values_list("created_at", flat=True))
+        waiting = turns.in_turn(Generation.objects.filter(state__in=UNFINISHED))
+        places = {pk: place for place, pk in enumerate(waiting.values_list("pk", flat=True))}
     for generation in generations:
-        generation.jobs_ahead = bisect_left(moments, generation.created_at)  # type: ignore[attr-defined]
+        generation.jobs_ahead = places.get(generation.pk, 0)  # type: ignore[attr-defined]
 
 
 def cursor_of(generation: Generation) -> str:
