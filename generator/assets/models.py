@@ -53,6 +53,7 @@ class Asset(models.Model):
     seed = models.BigIntegerField(null=True, blank=True)  # draws exactly this picture again
     likeness = models.PositiveSmallIntegerField(null=True, blank=True)  # 0..100
     findings = models.JSONField(default=dict, blank=True)  # of an upload: see faces.Findings
+    is_marked = models.BooleanField(default=False)  # a marked copy lies beside it: see marks.py
     expires_at = models.DateTimeField(null=True, blank=True)  # unused uploads: 24 h
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -21,8 +21,9 @@ from django.db import transaction
 from django.utils import timezone
 from PIL import Image
 
+from billing.plans import plan_of
 from billing.refusals import Refusal
-from generator.assets import intake
+from generator.assets import intake, marks
 from generator.assets.frames import Square, fitted
 from generator.assets.models import Asset, AssetQuerySet
 from generator.assets.names import display_name
@@ -127,6 +128,8 @@ def store_generated(generation: Generation, index: int, generated: GeneratedImag
         index=index,
         seed=generated.seed,
         likeness=likeness,
+        # A face becomes a reference: nobody's model shall learn the mark.
+        is_marked=generation.kind != Asset.Kind.FACE and plan_of(generation.owner).watermark,
     )
 
 
@@ -168,13 +171,29 @@ def delete_assets(assets: Iterable[Asset]) -> None:
 
 
 def file_names(asset: Asset) -> list[str]:
-    """Every stored file of an asset: the picture, then its thumbnails."""
-    return [str(asset.file.name), *(thumbnail_name(asset, side) for side in intake.THUMBNAILS)]
+    """Every stored file of an asset: the picture and its thumbnails, then those with the mark."""
+    clean = str(asset.file.name)
+    pictures = [clean, marks.name_of(clean)] if asset.is_marked else [clean]
+    return [name for picture in pictures for name in (picture, *_thumbnail_names(picture))]
+
+
+def shown_name(asset: Asset, side: int | None = None) -> str:
+    """The file that leaves the studio, as the owner's plan has it; `side` is a thumbnail's, px."""
+    clean = str(asset.file.name)
+    picture = marks.name_of(clean) if marks.is_shown(asset) else clean
+    return picture if side is None else _thumbnail_name(picture, side)
 
 
 def thumbnail_name(asset: Asset, side: int) -> str:
-    stem = str(asset.file.name).rpartition(".")[0]
-    return f"{stem}_{side}.webp"
+    return _thumbnail_name(str(asset.file.name), side)
+
+
+def _thumbnail_name(picture: str, side: int) -> str:
+    return f"{picture.rpartition('.')[0]}_{side}.webp"
+
+
+def _thumbnail_names(picture: str) -> list[str]:
+    return [_thumbnail_name(picture, side) for side in intake.THUMBNAILS]
 
 
 def _store_picture(picture: intake.Picture, **fields: object) -> Asset:
@@ -194,7 +213,17 @@ def _store_drawn(png: bytes, **fields: object) -> Asset:
         picture = opened.convert("RGB")
     thumbnails = {side: _thumbnail(picture, side) for side in intake.THUMBNAILS}
     asset = Asset(width=picture.width, height=picture.height, **fields)
-    return _saved(asset, png, "png", thumbnails)
+    asset = _saved(asset, png, "png", thumbnails)
+    if asset.is_marked:
+        _save_marked(asset, picture)
+    return asset
+
+
+def _save_marked(asset: Asset, picture: Image.Image) -> None:
+    copy, name = marks.marked(picture), marks.name_of(str(asset.file.name))
+    default_storage.save(name, ContentFile(marks.png_of(copy)))
+    for side in intake.THUMBNAILS:
+        default_storage.save(_thumbnail_name(name, side), ContentFile(_thumbnail(copy, side)))
 
 
 def _thumbnail(picture: Image.Image, side: int) -> bytes:

@@ -25,7 +25,8 @@ def asset(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
 
     Never from a cache without asking: a picture may have become private since.
     """
-    asset = get_object_or_404(Asset.objects.visible_to(request.user), id=id)
+    pictures = Asset.objects.visible_to(request.user).select_related("owner")
+    asset = get_object_or_404(pictures, id=id)
     name = _stored_name(asset, request.GET.get("size", ""))
     etag = f'"{PurePosixPath(name).stem}"'  # a stored file never changes
     if request.headers.get("If-None-Match") == etag:
@@ -39,10 +40,10 @@ def asset(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
 
 def _stored_name(asset: Asset, size: str) -> str:
     if not size:
-        return str(asset.file.name)
+        return services.shown_name(asset)
     if size not in {str(side) for side in intake.THUMBNAILS}:
         raise Http404
-    return services.thumbnail_name(asset, int(size))
+    return services.shown_name(asset, int(size))
 
 
 def _file(asset: Asset, name: str, *, download: bool) -> HttpResponse:

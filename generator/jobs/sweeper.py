@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from generator.assets import services as assets
 from generator.assets.models import Asset
-from generator.jobs import absent, bell, lifecycle, notify, services
+from generator.jobs import absent, bell, lifecycle, notify, retention, services
 from generator.jobs.models import Training
 from generator.portraits.models import PortraitModel
 
@@ -50,12 +50,13 @@ def _ring_again(noun: str) -> None:
 
 
 def tidy() -> None:
-    """Unused uploads past their day, files without a row, checkpoints without a training.
+    """Unused uploads and results past their day, files without a row, checkpoints of nothing.
 
     And the e-mails to people who left.
     """
     absent.write_to_the_absent()
     expire_uploads()
+    retention.expire_results()
     remove_orphans()
     remove_old_checkpoints()
 
@@ -96,7 +97,7 @@ def orphans(*, age: timedelta = ORPHAN_AGE) -> list[str]:
 
 def referenced() -> Iterable[str]:
     """Every file name that a row stands for."""
-    for asset in Asset.objects.only("id", "file").iterator():
+    for asset in Asset.objects.only("id", "file", "is_marked").iterator():
         yield from assets.file_names(asset)
     weights = PortraitModel.objects.exclude(weights="").values_list("weights", flat=True)
     yield from weights.iterator()

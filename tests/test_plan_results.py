@@ -1,0 +1,145 @@
+"""What a plan does to results: the mark that leaves with them, and how long they are kept."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.db.models.functions import Now
+from django.urls import reverse
+from PIL import Image, ImageChops
+
+from accounts.models import User
+from billing.models import Subscription
+from billing.plans import PLANS
+from generator.assets import marks, services
+from generator.assets.models import Asset
+from generator.jobs import retention, sweeper
+from generator.jobs.models import Generation
+from generator.portraits.models import PortraitModel
+from tests.conftest import signed_in
+from tests.job_parts import assert_invariants, finish, png, ready_model, submit
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def free(bob: User) -> Asset:
+    """A picture made on the free plan."""
+    made = finish(submit(bob, kind="image", portrait_model=ready_model(bob)))
+    return Asset.objects.get(generation=made)
+
+
+def shown(asset: Asset, user: User, **query: str) -> Image.Image:
+    answer = signed_in(user).get(reverse("asset", args=[asset.id]), query)
+    assert answer.status_code == 200
+    return Image.open(io.BytesIO(answer.content)).convert("RGB")
+
+
+def move(user: User, plan: str) -> None:
+    Subscription.objects.filter(user=user).update(plan=plan, plan_since=Now())
+
+
+def differs(one: Image.Image, other: Image.Image) -> bool:
+    return ImageChops.difference(one, other).getbbox() is not None
+
+
+# --- the mark ---------------------------------------------------------------------------------
+def test_what_leaves_a_free_plan_is_marked_at_every_size(free: Asset, bob: User) -> None:
+    clean = Image.open(io.BytesIO(png())).convert("RGB")
+    assert free.is_marked
+    assert differs(shown(free, bob), clean)
+    assert differs(shown(free, bob, download="1"), clean)
+    assert differs(shown(free, bob, size="256"), clean)
+    with free.file.open("rb") as file:  # what another picture would start from
+        assert not differs(Image.open(file).convert("RGB"), clean)
+
+
+def test_a_larger_plan_takes_the_mark_off_what_was_made_before(free: Asset, bob: User) -> None:
+    first = signed_in(bob).get(reverse("asset", args=[free.id]))
+    move(bob, "micro")
+    clean = Image.open(io.BytesIO(png())).convert("RGB")
+    assert not differs(shown(free, bob), clean)
+    again = signed_in(bob).get(
+        reverse("asset", args=[free.id]), headers={"If-None-Match": first["ETag"]}
+    )
+    assert again.status_code == 200  # not the marked one from the browser's cache
+
+
+def test_faces_and_paid_plans_have_no_mark(alice: User, bob: User) -> None:
+    assert not Asset.objects.get(generation=finish(submit(bob))).is_marked
+    made = finish(submit(alice, kind="image", portrait_model=ready_model(alice)))
+    assert not Asset.objects.get(generation=made).is_marked
+
+
+def test_the_marked_copy_is_no_orphan_and_goes_with_its_picture(
+    free: Asset, django_capture_on_commit_callbacks: Any
+) -> None:
+    assert_invariants()
+    names = services.file_names(free)
+    assert marks.name_of(str(free.file.name)) in names
+    with django_capture_on_commit_callbacks(execute=True):
+        services.delete_assets([free])
+    assert not any(default_storage.exists(name) for name in names)
+
+
+def test_the_mark_can_be_read_on_light_and_on_dark() -> None:
+    for color in ("white", "black"):
+        picture = Image.new("RGB", (512, 512), color)
+        box = ImageChops.difference(marks.marked(picture), picture).getbbox()
+        assert box and box[0] > 350 and box[1] > 450 and box[2] < 512 and box[3] < 512
+
+
+# --- how long ---------------------------------------------------------------------------------
+DAYS = 30
+
+
+@pytest.fixture
+def short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PLANS, "nano", replace(PLANS["nano"], retention_days=DAYS))
+
+
+def age(job: Generation, days: int, *, on_plan: int = 1000) -> Generation:
+    Generation.objects.filter(pk=job.pk).update(finished_at=Now() - timedelta(days=days))
+    since = Now() - timedelta(days=on_plan)
+    Subscription.objects.filter(user=job.owner).update(plan_since=since)
+    return job
+
+
+def test_old_results_go_and_younger_ones_stay(
+    short_lived: None, bob: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    old, young = finish(submit(bob)), finish(submit(bob))
+    age(old, DAYS + 1)
+    age(young, DAYS - 1)
+    waiting = submit(bob)
+    with django_capture_on_commit_callbacks(execute=True):
+        sweeper.tidy()
+    left = set(Generation.objects.values_list("pk", flat=True))
+    assert left == {young.pk, waiting.pk}
+    assert_invariants()
+
+
+def test_whoever_came_to_the_plan_lately_has_the_whole_time(short_lived: None, bob: User) -> None:
+    age(finish(submit(bob)), 10 * DAYS, on_plan=DAYS - 1)
+    assert retention.expire_results() == 0
+    Subscription.objects.update(plan_since=Now() - timedelta(days=DAYS + 1))
+    assert retention.expire_results() == 1
+
+
+def test_other_plans_keep_theirs_for_good(short_lived: None, alice: User) -> None:
+    age(finish(submit(alice)), 10_000)
+    assert retention.expire_results() == 0
+
+
+def test_models_and_what_they_learnt_from_stay(short_lived: None, bob: User) -> None:
+    model = ready_model(bob)
+    for job in Generation.objects.filter(owner=bob):
+        age(job, 10 * DAYS)
+    retention.expire_results()
+    kept = PortraitModel.objects.get(pk=model.pk)
+    assert kept.is_ready and kept.reference.file.storage.exists(str(kept.reference.file.name))
