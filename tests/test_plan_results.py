@@ -27,6 +27,12 @@ from tests.job_parts import assert_invariants, finish, png, ready_model, submit
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def nano_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As somebody may set it who sells plans."""
+    monkeypatch.setitem(PLANS, "nano", replace(PLANS["nano"], watermark=True))
+
+
 @pytest.fixture
 def free(bob: User) -> Asset:
     """A picture made on the free plan."""
