@@ -93,8 +93,8 @@ SCREENS = (
     Screen("delete-pictures-page", "/generations/{generation}/delete/"),
     # the account
     Screen("account", "/account/", light=True),
-    Screen("usage", "/billing/usage/", "carol", light=True),
-    Screen("plans", "/billing/plans/", "bob", light=True),
+    Screen("usage", "/billing/usage/", "carol", light=True, whole=True),
+    Screen("plans", "/billing/plans/", "bob", light=True, whole=True),
     Screen("plans-year", "/billing/plans/?every=year", "alice"),
     Screen("plans-signed-out", "/billing/plans/", ""),
     Screen("account-sign-in", "/accounts/login/", ""),

@@ -203,6 +203,19 @@ def test_a_plan_that_an_administrator_gave_stays(stripe: Simulator, alice: User)
     assert plan_of(alice) == PLANS["macro"]
 
 
+def test_a_trial_that_ends_unpaid_ends_the_plan(stripe: Simulator, bob: User) -> None:
+    sub = subscribe(stripe, bob, "micro")
+    sub["status"] = "trialing"
+    stripe.tell("customer.subscription.trial_will_end", sub)
+    tell_all(stripe)
+    assert plan_of(bob) == PLANS["micro"]
+    sub["status"] = "active"
+    stripe.cards[sub["customer"]] = False
+    stripe.advance(60)
+    tell_all(stripe)
+    assert plan_of(bob) == default_plan()
+
+
 # --- packages, refunds, disputes ----------------------------------------------------------------
 def test_credits_are_bought_once_however_often_it_is_told(stripe: Simulator, bob: User) -> None:
     payment = buy(stripe, bob)
@@ -402,6 +415,11 @@ def test_a_failed_event_waits_longer_each_time(
     assert minutes[-1] == events.LONGEST_PAUSE.total_seconds() / 60
     assert Reconciliation.objects.count() == 0
     assert json.loads(row.payload)["id"] == event.id
+
+
+def test_forms_lead_to_stripe_only_where_something_is_for_sale(client: Client) -> None:
+    policy = client.get("/")["Content-Security-Policy"]
+    assert "form-action 'self';" in policy and "stripe" not in policy
 
 
 # --- not set up -----------------------------------------------------------------------------------

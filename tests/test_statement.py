@@ -10,13 +10,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from billing import allowance, ledger
+from billing import allowance, audit, ledger
 from billing.plans import cost
 from billing.statement import PAGE, harmless, statement
 from tests.conftest import signed_in
@@ -174,6 +174,27 @@ def test_an_estimate_of_nonsense_is_refused(
 ) -> None:
     answer = client.post("/estimate", body, content_type="application/json")
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+# --- the audit ------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE billing_creditentry SET amount = amount + 1 WHERE kind = 'refund'",
+        "UPDATE billing_creditentry SET balance = balance + 1 WHERE kind = 'charge'",
+        "UPDATE billing_creditentry SET allowance_amount = 0 WHERE kind = 'charge'",
+        "UPDATE billing_creditentry SET amount = 999, balance = 999 WHERE kind = 'refund'",
+        "UPDATE billing_creditentry SET of_id = NULL, kind = 'reversal' WHERE kind = 'refund'",
+        "UPDATE billing_subscription SET granted = 'grant:never'",
+    ],
+)
+def test_the_audit_finds_what_was_written_past_the_ledger(bob: User, tampering: str) -> None:
+    spend(bob, 24, "generation:1")
+    ledger.refund("generation:1", amount=6, reason="One of four failed")
+    assert [*audit.sums(), *audit.returns(), *audit.allowances()] == []
+    with connection.cursor() as cursor:
+        cursor.execute(tampering)
+    assert [*audit.sums(), *audit.returns(), *audit.allowances()]
 
 
 # --- what ends and what stays --------------------------------------------------------------------
