@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.http import HttpRequest, QueryDict
+from django.utils.http import url_has_allowed_host_and_scheme
 
 KEY = "resume"  # of the session
 KEPT_S = 24 * 3600
@@ -60,7 +61,8 @@ def _page_of(request: HttpRequest) -> str:
     """The page of this site that sent the form, with its question mark's part."""
     address = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
     parts = urlsplit(address)
-    if parts.netloc != request.get_host():
+    # A path of two slashes would be a host to the browser that is sent back.
+    if parts.netloc != request.get_host() or not url_has_allowed_host_and_scheme(parts.path, None):
         return ""
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 

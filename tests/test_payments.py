@@ -95,6 +95,11 @@ def test_somebody_elses_session_is_not_there(stripe: Simulator, bob: User, alice
     assert client.get(done, {"session_id": session["id"]}).status_code == 404
     assert client.get(done, {"session_id": "cs_none"}).status_code == 404
     assert plan_of(alice) == PLANS["macro"]
+    open_credits(stripe, alice)  # a customer herself
+    package = open_credits(stripe, bob)
+    stripe.pay_session(package)
+    assert client.get(done, {"session_id": package["id"]}).status_code == 404
+    assert bought(alice) == 0
 
 
 def test_a_double_click_opens_one_page(stripe: Simulator, bob: User) -> None:
@@ -173,6 +178,21 @@ def test_an_unpaid_renewal_gives_no_credits_until_the_card_works(
     row = subscription(bob)
     assert row.payment_failed_at is None
     assert row.anchor and before.paid_until and row.anchor >= before.paid_until
+
+
+def test_a_period_whose_invoice_is_still_open_gives_nothing(stripe: Simulator, bob: User) -> None:
+    """Stripe begins a period, and calls it active, an hour before it asks the card."""
+    sub = subscribe(stripe, bob, "micro")
+    before = subscription(bob)
+    stripe.advance(30.01)
+    invoice = stripe.rows[sub["latest_invoice"]]
+    invoice["status"] = "draft"
+    tell_all(stripe)
+    assert (sub["status"], subscription(bob).anchor) == ("active", before.anchor)
+    invoice["status"] = "paid"
+    stripe.tell("invoice.paid", invoice)
+    tell_all(stripe)
+    assert subscription(bob).anchor == before.paid_until
 
 
 def test_a_card_that_never_works_again_ends_the_plan(stripe: Simulator, bob: User) -> None:

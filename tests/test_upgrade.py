@@ -126,14 +126,26 @@ def test_the_composer_comes_back_with_its_prompt(bob: User) -> None:
     assert (values["prompt"], values["count"], values["seed"]) == ("at the beach", 3, "42")
 
 
-@pytest.mark.parametrize("page", ["http://evil.example/create/", "//evil.example/", ""])
-def test_the_way_back_never_leaves_the_studio(alice: User, page: str) -> None:
-    for number in range(PLANS["macro"].portrait_models):
-        rows.portrait_model(alice, f"No {number}")
-    client = signed_in(alice)
+@pytest.mark.parametrize(
+    ("page", "back"),
+    [
+        ("http://testserver/models/?page=2", "/models/?page=2&resume=1"),
+        ("http://evil.example/create/", "/billing/plans/"),
+        ("//evil.example/", "/billing/plans/"),
+        ("http://testserver//evil.example/", "/billing/plans/"),
+        ("javascript:alert(1)", "/billing/plans/"),
+        ("", "/billing/plans/"),
+    ],
+)
+def test_the_way_back_never_leaves_the_studio(bob: User, page: str, back: str) -> None:
+    model = rows.portrait_model(bob)
+    with transaction.atomic():
+        ledger.charge(ledger.locked(bob), 80, key="generation:1:charge", reason="pictures")
+    client = signed_in(bob)
     headers = {"HX-Request": "true", "HX-Current-URL": page, "Referer": page}
-    client.post(reverse("portrait_model_new"), create_form(alice), headers=headers)
-    assert client.get(reverse("checkout_canceled"))["Location"].startswith("/models/new/?")
+    answer = client.post(reverse("portrait_model_train", args=[model.id]), headers=headers)
+    assert answer.status_code == 402
+    assert client.get(reverse("checkout_canceled"))["Location"] == back
 
 
 # --- a full line --------------------------------------------------------------
