@@ -1,144 +1,53 @@
-"""The plans of this installation, read from `plans.toml` when the program starts.
+"""The plans of this installation, as the studio asks for them.
 
-A mistake in that file is told in sentences by `manage.py check` (see checks.py).
+They are read from `plans.toml` when the program starts (see plan_file.py); a mistake in that file
+is told in sentences by `manage.py check` (see checks.py).
 """
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from billing.models import Subscription
+from billing.plan_file import (
+    QUALITIES,
+    STANDARD,
+    Package,
+    Plan,
+    PlanBook,
+    PlanFileError,
+    read_plans,
+)
+from billing.refusals import Refusal
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
     from accounts.models import User
 
-PERIODS = ("day", "month")
-COSTS = ("training", "face", "image")
+__all__ = [
+    "BOOK", "PACKAGES", "PLANS", "STANDARD", "Package", "Plan", "PlanBook", "PlanFileError",
+    "check_size", "cost", "default_plan", "plan_named", "plan_of", "qualities", "read_plans",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Plan:
-    name: str  # the word in the file, the database and the API
-    title: str  # the word on the page
-    portrait_models: int  # how many a person may have at once
-    credits: int  # the allowance is topped up to this once per period
-    period: str  # "day" or "month", by the calendar, UTC
-    private_models: bool
-    advanced_settings: bool
-    concurrency: int  # jobs running at once; more of them wait
-    max_count: int  # pictures in one generation
-
-    def period_start(self, now: datetime) -> datetime:
-        midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return midnight if self.period == "day" else midnight.replace(day=1)
-
-    def period_name(self, now: datetime) -> str:
-        """`2026-11-20` for a day, `2026-11` for a month."""
-        return self.period_start(now).strftime("%Y-%m-%d" if self.period == "day" else "%Y-%m")
-
-
-@dataclass(frozen=True)
-class PlanBook:
-    default: str
-    costs: dict[str, int]
-    plans: dict[str, Plan]
-
-
-class PlanFileError(ValueError):
-    """The file cannot be used; `problems` says why, a sentence each."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__(" ".join(problems))
-        self.problems = problems
-
-
-def read_plans(path: Path) -> PlanBook:
-    """Read and validate; raises `PlanFileError` with every problem found."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PlanFileError([f"The plans file {path} cannot be read: {error}."]) from error
-    default, costs = raw.pop("default", None), raw.pop("cost", None)
-    problems = [
-        *_cost_problems(costs),
-        *(problem for name, table in raw.items() for problem in _plan_problems(name, table)),
-    ]
-    if not raw:
-        problems.append("There is no plan; write a table such as [nano].")
-    elif default not in raw:
-        problems.append(f"`default` is {default!r}, but it must name one of: {', '.join(raw)}.")
-    if problems or not isinstance(costs, dict):
-        raise PlanFileError(problems)
-    plans = {name: Plan(name=name, **table) for name, table in raw.items()}
-    return PlanBook(default=str(default), costs=costs, plans=plans)
-
-
-def _cost_problems(costs: object) -> list[str]:
-    if not isinstance(costs, dict):
-        return [f"The table [cost] is missing; it says what {', '.join(COSTS)} cost."]
-    return [
-        f"[cost] needs `{kind}`, a whole number of credits from 0 on."
-        for kind in COSTS
-        if not _is_count(costs.get(kind), at_least=0)
-    ]
-
-
-def _plan_problems(name: str, table: object) -> list[str]:
-    if not isinstance(table, dict):
-        return [f"`{name}` stands outside of a plan; write it below a heading such as [nano]."]
-    if len(name) > 32:
-        return [f"The name of the plan [{name}] is longer than 32 letters."]
-    rules = _rules(table)
-    unknown = [f"[{name}] has `{word}`, which no plan has." for word in table if word not in rules]
-    return unknown + [
-        f"[{name}] needs `{word}`, {rule}." for word, (fine, rule) in rules.items() if not fine
-    ]
-
-
-def _rules(table: dict[str, Any]) -> dict[str, tuple[bool, str]]:
-    """For each value of a plan: whether it is fine, and what it must be."""
-    title, count = table.get("title"), "a whole number from {} on"
-    return {
-        "title": (isinstance(title, str) and bool(title.strip()), "the plan's name on the page"),
-        "period": (table.get("period") in PERIODS, '"day" or "month"'),
-        **{
-            word: (_is_count(table.get(word), at_least=least), count.format(least))
-            for word, least in (
-                ("portrait_models", 0),
-                ("credits", 0),
-                ("concurrency", 1),
-                ("max_count", 1),
-            )
-        },
-        **{
-            word: (isinstance(table.get(word), bool), "true or false")
-            for word in ("private_models", "advanced_settings")
-        },
-    }
-
-
-def _is_count(value: object, *, at_least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+COUNT_MAX = 10_000  # of one request; a larger number is a mistake or worse
+SECONDS_MAX = 3600.0
 
 
 def _read_at_start() -> tuple[PlanBook, list[str]]:
     try:
         return read_plans(settings.PLANS_FILE), []
     except PlanFileError as error:
-        return PlanBook(default="", costs={}, plans={}), error.problems
+        return PlanBook(), error.problems
 
 
 BOOK, PROBLEMS = _read_at_start()
 PLANS: dict[str, Plan] = BOOK.plans
+PACKAGES: dict[str, Package] = BOOK.packages
 
 
 def default_plan() -> Plan:
@@ -160,6 +69,55 @@ def plan_of(user: User | AnonymousUser) -> Plan:
     return plan_named(name or "")
 
 
-def cost(kind: str, count: int = 1) -> int:
-    """Credits for `count` of "training", "face" or "image"; the same on every plan."""
-    return BOOK.costs[kind] * count
+# --- what things cost --------------------------------------------------------
+def cost(
+    kind: str, count: int = 1, *, seconds: float | None = None, quality: str = STANDARD
+) -> int:
+    """Credits for `count` pieces of `kind`, the same on every plan; a clip costs by the second.
+
+    `kind` is "training", "face", "image", "video", "edit" or "enhance". Where the file has one
+    price, every quality costs that. Parts of a credit are rounded up, over the whole request.
+    Raises Refusal: bad_kind, bad_quality, bad_count, bad_seconds.
+    """
+    prices = _prices(kind)
+    if quality not in (prices if len(prices) > 1 else QUALITIES):
+        raise Refusal("bad_quality", f"There is no quality “{quality[:20]}” for this.")
+    if not 0 <= count <= COUNT_MAX:
+        raise Refusal("bad_count", "This is not a number of pictures that can be made.")
+    each = prices.get(quality, prices[STANDARD])
+    credits = each * count * _length(kind, seconds)
+    return math.ceil(round(credits, 6))  # 0.1 s at 30 credits are 3, not 3.0000000000000004
+
+
+def qualities(kind: str) -> dict[str, int]:
+    """Credits of one piece (or second) by quality, from the lowest to the highest."""
+    return dict(_prices(kind))
+
+
+def _prices(kind: str) -> dict[str, int]:
+    if PROBLEMS:
+        raise ImproperlyConfigured(" ".join(PROBLEMS))
+    try:
+        return BOOK.costs[kind]
+    except KeyError:
+        raise Refusal("bad_kind", "There is no such kind of picture.") from None
+
+
+def _length(kind: str, seconds: float | None) -> float:
+    """Seconds that are paid for; 1 for everything that has no length."""
+    if kind != "video":
+        return 1
+    if seconds is None or not 0 < seconds <= SECONDS_MAX:  # NaN is neither
+        raise Refusal("bad_seconds", "Please choose how many seconds the clip lasts.")
+    return seconds
+
+
+# --- what a plan allows ------------------------------------------------------
+def check_size(plan: Plan, longest_px: int) -> None:
+    """Raises Refusal("max_px") for a picture that is larger than the plan's."""
+    if longest_px > plan.max_px:
+        raise Refusal(
+            "max_px",
+            f"The {plan.title} plan makes pictures of up to {plan.max_px:,} pixels a side.",
+            status=403,
+        )

@@ -9,13 +9,16 @@ from django.views.decorators.http import require_safe
 
 from accounts.access import person, sign_in_required
 from billing import ledger
-from billing.plans import BOOK, PLANS, plan_of
+from billing.plans import PLANS, cost, plan_of
 from billing.statement import statement
 
 COST_WORDS = {
     "training": "Training of a portrait model",
     "face": "A face of the influencer generator",
     "image": "A picture",
+    "video": "A second of a clip",
+    "edit": "An edited picture",
+    "enhance": "An enhanced picture",
 }
 
 
@@ -35,7 +38,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "lines": lines,
         "older": older,
         "plans": PLANS.values(),
-        "costs": [(COST_WORDS[kind], credits) for kind, credits in BOOK.costs.items()],
+        "costs": [(words, cost(kind, seconds=1)) for kind, words in COST_WORDS.items()],
     }
     return render(request, "billing/usage.html", context)
 
