@@ -22,6 +22,7 @@ from generator.engine.interface import (
     Recipe,
     Step,
 )
+from generator.engine.looks import LOOKS
 from tests.engine_parts import are_trained, make_weights
 
 pytestmark = pytest.mark.engine
@@ -108,7 +109,7 @@ def test_a_look_colours_the_picture_and_leaves_the_likeness(
     assert grey < 2 < colourful
 
 
-@pytest.mark.parametrize("name", sorted(look.LOOKS))
+@pytest.mark.parametrize("name", sorted(LOOKS))
 def test_every_look_changes_colours_and_keeps_the_size(name: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
     coloured = look.laid(name, pixels)

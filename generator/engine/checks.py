@@ -9,7 +9,7 @@ from generator.engine.interface import (
     EngineError,
     GenerateRequest,
 )
-from generator.engine.look import LOOKS
+from generator.engine.looks import LOOKS
 
 STEPS_ALLOWED = (4, 50)
 GUIDANCE_ALLOWED = (1.0, 10.0)

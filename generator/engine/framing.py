@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,10 +95,9 @@ class Framing:
         width, height = self.canvas
         inner = picture[self.top :, max(0, self.left) :][:height, :width]
         left = max(0, -self.left)
-        missing = (0, height - inner.shape[0], left, width - inner.shape[1] - left)
-        if not any(missing):
-            return inner
-        return cv2.copyMakeBorder(inner, *missing, borderType=cv2.BORDER_REFLECT)
+        below, right = height - inner.shape[0], width - inner.shape[1] - left
+        missing = [(0, below), (left, right), (0, 0)][: inner.ndim]
+        return np.pad(inner, missing, mode="symmetric")
 
     def box(self, box: Box) -> Box:
         """A box of the canvas as one of the picture, cut to it."""

@@ -25,6 +25,7 @@ from generator.portraits.models import PortraitModel, PortraitModelQuerySet
 
 PICTURES_SHOWN = 36  # on a model's page
 TEXT_FIELDS = ("name", "description", "tiktok_url", "instagram_url")
+SWITCHES = ("is_public", "others_may_use")
 FIELD_OF_CODE = {
     "name_missing": "name",
     "name_too_long": "name",
@@ -43,7 +44,7 @@ def with_training(models: PortraitModelQuerySet) -> PortraitModelQuerySet:
 @sign_in_required
 def portrait_models(request: HttpRequest) -> HttpResponse:
     own = with_training(PortraitModel.objects.filter(owner=person(request)))
-    public = PortraitModel.objects.filter(is_public=True).exclude(owner=person(request))
+    public = PortraitModel.objects.usable_by(person(request)).exclude(owner=person(request))
     shown = public.exclude(weights="").select_related("reference")[:12]
     return render(
         request,
@@ -65,6 +66,7 @@ def portrait_model(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
         {
             "portrait_model": found,
             "is_own": found.owner_id == request.user.pk,
+            "is_usable": found.is_ready and found.may_be_used_by(request.user),
             "pictures": pictures.select_related("generation")[:PICTURES_SHOWN],
         },
     )
@@ -84,10 +86,10 @@ def portrait_model_edit(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """The dialog "Update model". What was typed survives every refusal."""
     found = _own(request, id)
     if request.method == "GET":
-        values = {field: getattr(found, field) for field in (*TEXT_FIELDS, "is_public")}
-        return _edit_form(request, found, values)
-    values = {field: request.POST.get(field, "") for field in TEXT_FIELDS}
-    values["is_public"] = "is_public" in request.POST
+        kept = {field: getattr(found, field) for field in (*TEXT_FIELDS, *SWITCHES)}
+        return _edit_form(request, found, kept)
+    values: dict[str, Any] = {field: request.POST.get(field, "") for field in TEXT_FIELDS}
+    values |= {field: field in request.POST for field in SWITCHES}
     errors: dict[str, str] = {}
     for site, field in (("TikTok", "tiktok_url"), ("Instagram", "instagram_url")):
         try:
