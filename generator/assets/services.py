@@ -1,4 +1,6 @@
-"""Storing, cropping and removing pictures. Every stored picture has its two thumbnails beside it.
+"""Storing, cropping and removing pictures. Every stored picture has its thumbnails beside it.
+
+What the engine draws is stored by `drawn`.
 
 Files are written before their rows: a file without a row is swept up later, a row without a file
 would be a broken picture.
@@ -6,7 +8,6 @@ would be a broken picture.
 
 from __future__ import annotations
 
-import io
 import uuid
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -19,18 +20,15 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils import timezone
-from PIL import Image
 
 from billing.refusals import Refusal
 from generator.assets import intake
 from generator.assets.frames import Square, fitted
 from generator.assets.models import Asset, AssetQuerySet
 from generator.assets.names import display_name
-from generator.engine.interface import GeneratedImage
 
 if TYPE_CHECKING:
     from accounts.models import User
-    from generator.jobs.models import Generation
 
 KEPT_UNUSED = timedelta(hours=24)  # an upload or reference that nothing uses
 UPLOADS_AT_ONCE = 30  # per person, unused; the sweeper and the trash button make room
@@ -41,7 +39,8 @@ def store_upload(user: User, file: UploadedFile[bytes]) -> Asset:
     """One photo, decoded in the limited child and stored upright as JPEG. Raises Refusal."""
     if (file.size or 0) > UPLOAD_MAX:
         raise Refusal("too_large", "This file is larger than 20 MB.")
-    if Asset.objects.filter(owner=user, kind=Asset.Kind.UPLOAD).count() >= UPLOADS_AT_ONCE:
+    unused_ones = Asset.objects.filter(owner=user, kind=Asset.Kind.UPLOAD, expires_at__isnull=False)
+    if unused_ones.count() >= UPLOADS_AT_ONCE:
         raise Refusal(
             "too_many_uploads",
             f"You have {UPLOADS_AT_ONCE} unused photos. Delete some, or wait until tomorrow.",
@@ -105,29 +104,19 @@ def reference_from_face(face: Asset) -> Asset:
     with face.file.open("rb") as file:
         data = file.read()
     delete_assets(unused(face.crops.all()))
-    return _store_drawn(
-        data,
+    asset = Asset(
         owner=face.owner,
         kind=Asset.Kind.REFERENCE,
         source=face,
         seed=face.seed,
+        width=face.width,
+        height=face.height,
+        color=face.color,
+        thumbnail_px=face.thumbnail_px,
         expires_at=timezone.now() + KEPT_UNUSED,
     )
-
-
-def store_generated(generation: Generation, index: int, generated: GeneratedImage) -> Asset:
-    """One drawn picture of a job, for its owner only. Drawing the same index again replaces it."""
-    delete_assets(Asset.objects.filter(generation=generation, index=index))
-    likeness = max((face.likeness for face in generated.faces), default=None)
-    return _store_drawn(
-        generated.png,
-        owner_id=generation.owner_id,
-        kind=Asset.Kind(generation.kind),
-        generation=generation,
-        index=index,
-        seed=generated.seed,
-        likeness=likeness,
-    )
+    small = {side: _stored(thumbnail_name(face, side)) for side in _sides(face)}
+    return _saved(asset, data, "png", small)
 
 
 def own_reference(user: User | AnonymousUser, id: str) -> Asset | None:
@@ -168,13 +157,32 @@ def delete_assets(assets: Iterable[Asset]) -> None:
 
 
 def file_names(asset: Asset) -> list[str]:
-    """Every stored file of an asset: the picture, then its thumbnails."""
-    return [str(asset.file.name), *(thumbnail_name(asset, side) for side in intake.THUMBNAILS)]
+    """Every stored file of an asset: the picture or clip, then what lies beside it."""
+    beside = [thumbnail_name(asset, side) for side in _sides(asset)]
+    if asset.is_clip:
+        beside.append(sibling(asset, ".webm"))
+        beside += [sibling(asset, "_worst.webp")] if asset.measures.get("worst") else []
+    return [str(asset.file.name), *beside]
 
 
 def thumbnail_name(asset: Asset, side: int) -> str:
-    stem = str(asset.file.name).rpartition(".")[0]
-    return f"{stem}_{side}.webp"
+    return sibling(asset, f"_{side}.webp")
+
+
+def sibling(asset: Asset, ending: str) -> str:
+    """The stored name of something that belongs to the asset's file."""
+    return str(asset.file.name).rpartition(".")[0] + ending
+
+
+def _sides(asset: Asset) -> list[int]:
+    """The thumbnails there are: older pictures have no large one."""
+    return [side for side in intake.THUMBNAILS if side <= asset.thumbnail_px]
+
+
+def _stored(name: str) -> bytes:
+    with default_storage.open(name) as file:
+        data: bytes = file.read()
+    return data
 
 
 def _store_picture(picture: intake.Picture, **fields: object) -> Asset:
@@ -182,27 +190,11 @@ def _store_picture(picture: intake.Picture, **fields: object) -> Asset:
     asset = Asset(
         width=picture.width,
         height=picture.height,
+        thumbnail_px=max(picture.thumbnails),
         expires_at=timezone.now() + KEPT_UNUSED,
         **fields,
     )
     return _saved(asset, picture.jpeg, "jpg", picture.thumbnails)
-
-
-def _store_drawn(png: bytes, **fields: object) -> Asset:
-    """Our own engine's picture: decoded here, since nobody else could have written it."""
-    with Image.open(io.BytesIO(png), formats=("PNG", "JPEG")) as opened:
-        picture = opened.convert("RGB")
-    thumbnails = {side: _thumbnail(picture, side) for side in intake.THUMBNAILS}
-    asset = Asset(width=picture.width, height=picture.height, **fields)
-    return _saved(asset, png, "png", thumbnails)
-
-
-def _thumbnail(picture: Image.Image, side: int) -> bytes:
-    small = picture.copy()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    small.save(out, "WEBP", quality=85, method=2)
-    return out.getvalue()
 
 
 def _saved(asset: Asset, data: bytes, extension: str, thumbnails: dict[int, bytes]) -> Asset:
