@@ -21,17 +21,22 @@ STEPS_MAX = 70  # presses of Tab; the longest page has fewer stops
 # Where the focus is, whether its place is in sight, and whether anything marks it: an outline or
 # a shadow on the control itself, or on the label that stands for it.
 FOCUS = """async () => {
-    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-    const at = document.activeElement;
-    const shown = [at, at.closest("label")].filter(Boolean).some((e) => {
-        const style = getComputedStyle(e);
-        return parseFloat(style.outlineWidth) >= 2 && style.outlineStyle !== "none"
-            || style.boxShadow !== "none";
-    });
-    const box = (at.closest("label") ?? at).getBoundingClientRect();
-    const inSight = box.bottom > 0 && box.top < innerHeight && box.right > 0;
-    return { shown, inSight, html: at.outerHTML.slice(0, 120), dialog: at.closest("dialog")?.id,
-             isBody: at === document.body };
+    let found;
+    for (let turn = 0; turn < 60; turn += 1) { // a busy machine shows a focus some frames late
+        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        const at = document.activeElement;
+        const shown = [at, at.closest("label")].filter(Boolean).some((e) => {
+            const style = getComputedStyle(e);
+            return parseFloat(style.outlineWidth) >= 2 && style.outlineStyle !== "none"
+                || style.boxShadow !== "none";
+        });
+        const box = (at.closest("label") ?? at).getBoundingClientRect();
+        const inSight = box.bottom > 0 && box.top < innerHeight && box.right > 0;
+        found = { shown, inSight, html: at.outerHTML.slice(0, 120),
+                  dialog: at.closest("dialog")?.id, isBody: at === document.body };
+        if (found.isBody || (shown && inSight)) break;
+    }
+    return found;
 }"""
 
 
