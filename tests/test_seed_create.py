@@ -248,8 +248,7 @@ def test_a_page_that_is_still_loading_says_that_it_is_not_initialized_yet(
     page = people.window(new_page, "paid", DESK)
     held: list[Route] = []
     page.route("**/fonts/inter-latin.woff2", lambda route: held.append(route))
-    page.goto("/models/new/", wait_until="commit")
-    expect(page.locator("html")).to_have_class(re.compile("has-scripts"))
+    page.goto("/models/new/", wait_until="domcontentloaded")
     page.fill("#model-name", "Ada")
     press(page, CREATE)
     says(page, "The page is not initialized yet.")

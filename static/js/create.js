@@ -90,6 +90,5 @@
   window.addEventListener("load", refresh);
   window.addEventListener("pageshow", () => { delete form.dataset.busy; refresh(); });
   new MutationObserver(refresh).observe(form.querySelector(".create__reference"), { childList: true, subtree: true });
-  document.documentElement.classList.add("has-scripts");
   refresh();
 })();

@@ -6,7 +6,6 @@
   const form = () => document.getElementById("influencer-form");
   const isSignedIn = () => (document.getElementById("create-form") ?? root())?.dataset.signedIn === "true";
   let resubmit = false;
-  document.documentElement.classList.add("has-scripts");
 
   const say = (words) => {
     const notices = document.getElementById("notices");
