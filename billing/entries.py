@@ -28,6 +28,13 @@ _HEAD = """
     SELECT balance, allowance, owed FROM billing_creditentry
     WHERE user_id = %s ORDER BY id DESC LIMIT 1
 """
+_HEAD_AND_POSTED = """
+    SELECT newest.balance, newest.allowance, newest.owed,
+        EXISTS (SELECT 1 FROM billing_creditentry WHERE key = %s)
+    FROM (SELECT 1) AS always LEFT JOIN (
+        SELECT balance, allowance, owed FROM billing_creditentry
+        WHERE user_id = %s ORDER BY id DESC LIMIT 1) AS newest ON TRUE
+"""
 _POSTED = "SELECT 1 FROM billing_creditentry WHERE key = %s"
 _POST = """
     INSERT INTO billing_creditentry (user_id, kind, amount, allowance_amount, balance, allowance,
@@ -42,6 +49,14 @@ def head(subscription: Subscription) -> Head:
         cursor.execute(_HEAD, [subscription.user_id])
         row = cursor.fetchone()
     return Head(*row) if row else Head()
+
+
+def head_unless_posted(subscription: Subscription, key: str) -> Head | None:
+    """The same for an entry that is to follow; None where its key has been used."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HEAD_AND_POSTED, [key, subscription.user_id])
+        *numbers, posted = cursor.fetchone()
+    return None if posted else Head(*(number or 0 for number in numbers))
 
 
 def is_posted(key: str) -> bool:

@@ -19,6 +19,7 @@ from django.db import connection, models, transaction
 
 from billing import allowance, entries
 from billing.allowance import balance, grant_key, top_up
+from billing.entries import Head
 from billing.models import CreditEntry, Subscription
 from billing.plans import default_plan, is_lapsed
 from billing.refusals import Refusal
@@ -101,8 +102,7 @@ def _row(user: User) -> Subscription | None:
 # --- movements, all under the lock -------------------------------------------
 def charge(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
     """Take `amount` credits; raises `InsufficientCredits` or, for a used key, `AlreadyPosted`."""
-    now = entries.head(subscription)
-    _check_new(key)
+    now = _before(subscription, key)
     if _counted(amount) > now.balance:
         raise InsufficientCredits(needed=amount, left=now.balance)
     return entries.post(
@@ -118,14 +118,15 @@ def charge(subscription: Subscription, amount: int, *, key: str, reason: str) ->
 
 def grant(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
     """Give `amount` credits that stay; raises `AlreadyPosted` for a used key."""
-    _check_new(key)
-    return entries.post(subscription, Kind.GRANT, _counted(amount), key=key, reason=reason)
+    now = _before(subscription, key)
+    return entries.post(
+        subscription, Kind.GRANT, _counted(amount), key=key, reason=reason, since=now
+    )
 
 
 def adjust(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
     """An administrator gives (or takes, never below zero) credits; the reason is shown."""
-    now = entries.head(subscription)
-    _check_new(key)
+    now = _before(subscription, key)
     if -amount > now.balance:
         raise InsufficientCredits(needed=-amount, left=now.balance)
     of_allowance = min(0, amount + now.kept)  # what was bought first
@@ -163,8 +164,7 @@ def refund(job_key: str, *, amount: int | None = None, reason: str) -> CreditEnt
 # --- movements that follow money ---------------------------------------------
 def purchase(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
     """Credits that were paid for. What is owed is taken off first."""
-    _check_new(key)
-    now = entries.head(subscription)
+    now = _before(subscription, key)
     settled = min(now.owed, _counted(amount))
     words = f"{reason} ({settled:,} of {amount:,} were owed)" if settled else reason
     kind = Kind.PURCHASE
@@ -180,8 +180,7 @@ def reverse(
 
     Never below zero: what was spent already is owed, and comes off the next purchase.
     """
-    _check_new(key)
-    now = entries.head(subscription)
+    now = _before(subscription, key)
     if amount < 0:
         settled = min(now.owed, -amount)
         change, owed = -amount - settled, -settled
@@ -201,9 +200,12 @@ def reverse(
     )
 
 
-def _check_new(key: str) -> None:
-    if entries.is_posted(key):
+def _before(subscription: Subscription, key: str) -> Head:
+    """Where the newest entry left the person. Raises AlreadyPosted for a used key."""
+    now = entries.head_unless_posted(subscription, key)
+    if now is None:
         raise AlreadyPosted(key)
+    return now
 
 
 def _counted(amount: int) -> int:
