@@ -8,6 +8,14 @@ from django.db import connection
 from django.utils import timezone
 
 from billing.models import CreditEntry, Subscription
+from billing.refusals import Refusal
+
+
+class AlreadyPosted(Refusal):
+    """The key has been used: this charge or grant exists and is not made twice."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("already_posted", f"This was booked before ({key}).", status=409)
 
 
 class Head(NamedTuple):
@@ -28,18 +36,11 @@ _HEAD = """
     SELECT balance, allowance, owed FROM billing_creditentry
     WHERE user_id = %s ORDER BY id DESC LIMIT 1
 """
-_HEAD_AND_POSTED = """
-    SELECT newest.balance, newest.allowance, newest.owed,
-        EXISTS (SELECT 1 FROM billing_creditentry WHERE key = %s)
-    FROM (SELECT 1) AS always LEFT JOIN (
-        SELECT balance, allowance, owed FROM billing_creditentry
-        WHERE user_id = %s ORDER BY id DESC LIMIT 1) AS newest ON TRUE
-"""
 _POSTED = "SELECT 1 FROM billing_creditentry WHERE key = %s"
 _POST = """
     INSERT INTO billing_creditentry (user_id, kind, amount, allowance_amount, balance, allowance,
         owed, key, reason, of_id, created_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (key) DO NOTHING RETURNING id
 """
 
 
@@ -49,14 +50,6 @@ def head(subscription: Subscription) -> Head:
         cursor.execute(_HEAD, [subscription.user_id])
         row = cursor.fetchone()
     return Head(*row) if row else Head()
-
-
-def head_unless_posted(subscription: Subscription, key: str) -> Head | None:
-    """The same for an entry that is to follow; None where its key has been used."""
-    with connection.cursor() as cursor:
-        cursor.execute(_HEAD_AND_POSTED, [key, subscription.user_id])
-        *numbers, posted = cursor.fetchone()
-    return None if posted else Head(*(number or 0 for number in numbers))
 
 
 def is_posted(key: str) -> bool:
@@ -80,7 +73,7 @@ def post(
     """Append one entry after `since`, which is looked up unless the caller just did.
 
     `of_allowance` is the part of `amount` that moves the allowance, `owed` what is owed more (or
-    less) after it. The database refuses a key that exists and a balance below zero.
+    less) after it. Raises AlreadyPosted for a used key; the database refuses a balance below zero.
     """
     before = since or head(subscription)
     entry = CreditEntry(
@@ -103,6 +96,9 @@ def post(
     ]  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_POST, values)
-        entry.pk = cursor.fetchone()[0]
+        row = cursor.fetchone()
+    if row is None:
+        raise AlreadyPosted(key)
+    entry.pk = row[0]
     entry._state.adding, entry._state.db = False, connection.alias
     return entry

@@ -19,7 +19,7 @@ from django.db import connection, models, transaction
 
 from billing import allowance, entries
 from billing.allowance import balance, grant_key, top_up
-from billing.entries import Head
+from billing.entries import AlreadyPosted, Head
 from billing.models import CreditEntry, Subscription
 from billing.plans import default_plan, is_lapsed
 from billing.refusals import Refusal
@@ -40,13 +40,6 @@ class InsufficientCredits(Refusal):
         self.needed, self.left = needed, left
         message = f"This costs {needed} credits and you have {left}. Nothing was charged."
         super().__init__("insufficient_credits", message, status=402)
-
-
-class AlreadyPosted(Refusal):
-    """The key has been used: this charge or grant exists and is not made twice."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__("already_posted", f"This was booked before ({key}).", status=409)
 
 
 # --- the lock ----------------------------------------------------------------
@@ -102,9 +95,8 @@ def _row(user: User) -> Subscription | None:
 # --- movements, all under the lock -------------------------------------------
 def charge(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
     """Take `amount` credits; raises `InsufficientCredits` or, for a used key, `AlreadyPosted`."""
-    now = _before(subscription, key)
-    if _counted(amount) > now.balance:
-        raise InsufficientCredits(needed=amount, left=now.balance)
+    now = entries.head(subscription)
+    _check_affordable(_counted(amount), now, key=key)
     return entries.post(
         subscription,
         Kind.CHARGE,
@@ -118,17 +110,13 @@ def charge(subscription: Subscription, amount: int, *, key: str, reason: str) ->
 
 def grant(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
     """Give `amount` credits that stay; raises `AlreadyPosted` for a used key."""
-    now = _before(subscription, key)
-    return entries.post(
-        subscription, Kind.GRANT, _counted(amount), key=key, reason=reason, since=now
-    )
+    return entries.post(subscription, Kind.GRANT, _counted(amount), key=key, reason=reason)
 
 
 def adjust(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
     """An administrator gives (or takes, never below zero) credits; the reason is shown."""
-    now = _before(subscription, key)
-    if -amount > now.balance:
-        raise InsufficientCredits(needed=-amount, left=now.balance)
+    now = entries.head(subscription)
+    _check_affordable(-amount, now, key=key)
     of_allowance = min(0, amount + now.kept)  # what was bought first
     kind = Kind.ADJUSTMENT
     return entries.post(
@@ -164,7 +152,7 @@ def refund(job_key: str, *, amount: int | None = None, reason: str) -> CreditEnt
 # --- movements that follow money ---------------------------------------------
 def purchase(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
     """Credits that were paid for. What is owed is taken off first."""
-    now = _before(subscription, key)
+    now = entries.head(subscription)
     settled = min(now.owed, _counted(amount))
     words = f"{reason} ({settled:,} of {amount:,} were owed)" if settled else reason
     kind = Kind.PURCHASE
@@ -180,7 +168,7 @@ def reverse(
 
     Never below zero: what was spent already is owed, and comes off the next purchase.
     """
-    now = _before(subscription, key)
+    now = entries.head(subscription)
     if amount < 0:
         settled = min(now.owed, -amount)
         change, owed = -amount - settled, -settled
@@ -200,12 +188,12 @@ def reverse(
     )
 
 
-def _before(subscription: Subscription, key: str) -> Head:
-    """Where the newest entry left the person. Raises AlreadyPosted for a used key."""
-    now = entries.head_unless_posted(subscription, key)
-    if now is None:
-        raise AlreadyPosted(key)
-    return now
+def _check_affordable(amount: int, now: Head, *, key: str) -> None:
+    """Whoever asks twice hears of that first: the balance may be lower because of it."""
+    if amount > now.balance:
+        if entries.is_posted(key):
+            raise AlreadyPosted(key)
+        raise InsufficientCredits(needed=amount, left=now.balance)
 
 
 def _counted(amount: int) -> int:
