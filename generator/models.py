@@ -1,7 +1,11 @@
 """The generator's tables, each defined with its noun."""
 
-from generator.assets.models import Asset
-from generator.jobs.models import Generation, Job, Training
+from generator.assets.models import Asset, Folder, Share
+from generator.explore.models import Report
+from generator.jobs.models import Appearance, Generation, Job, Training
 from generator.portraits.models import PortraitModel
 
-__all__ = ["Asset", "Generation", "Job", "PortraitModel", "Training"]
+__all__ = [
+    "Appearance", "Asset", "Folder", "Generation", "Job", "PortraitModel", "Report", "Share",
+    "Training",
+]  # fmt: skip

@@ -55,7 +55,11 @@ def portrait_model(
     Generation.objects.filter(pk=drawn.pk).delete()
     reference.refresh_from_db()
     return PortraitModel.objects.create(
-        owner=user, name="Ada", reference=reference, is_public=is_public
+        owner=user,
+        name="Ada",
+        reference=reference,
+        is_public=is_public,
+        others_may_use=is_public,
     )
 
 

@@ -6,7 +6,7 @@ import uuid
 
 from accounts.models import User
 from generator.assets.models import Asset
-from generator.jobs.models import Generation, Training
+from generator.jobs.models import Appearance, Generation, Training
 from generator.portraits.models import PortraitModel
 
 
@@ -18,12 +18,18 @@ def reference(owner: User, *, is_public: bool = True) -> Asset:
 
 
 def portrait_model(
-    owner: User, name: str = "Ada", *, is_ready: bool = True, is_public: bool = True
+    owner: User,
+    name: str = "Ada",
+    *,
+    is_ready: bool = True,
+    is_public: bool = True,
+    others_may_use: bool = True,
 ) -> PortraitModel:
     return PortraitModel.objects.create(
         owner=owner,
         name=name,
         is_public=is_public,
+        others_may_use=others_may_use,
         reference=reference(owner, is_public=is_public),
         weights="weights/some.safetensors" if is_ready else "",
     )
@@ -42,6 +48,7 @@ def generation(
         owner=owner or model.owner, portrait_model=model, kind="image", state=state, count=count,
         prompt="at the beach", engine="miniature", charged=4 * count, seed=7,
     )  # fmt: skip
+    Appearance.objects.create(generation=made, portrait_model=model, place=0)
     if state == "succeeded":
         for index in range(count):
             Asset.objects.create(

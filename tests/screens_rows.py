@@ -26,7 +26,7 @@ from PIL import Image
 from accounts.models import User
 from billing import ledger
 from billing.models import Subscription
-from generator.assets import services as assets
+from generator.assets.drawn import store_generated, store_png
 from generator.assets.models import Asset
 from generator.engine.attributes import Attributes
 from generator.engine.interface import GeneratedImage
@@ -136,14 +136,15 @@ def _faces(owner: User, people: Sequence[Sitter]) -> Generation:
         seed=7,
     )  # fmt: skip
     for index, sitter in enumerate(people[:4]):
-        assets.store_generated(made, index, GeneratedImage(sitter.reference, 7 + index))
+        store_generated(made, index, GeneratedImage(sitter.reference, 7 + index))
     return made
 
 
 def _model(
-    owner: User, name: str, sitter: Sitter, *, is_ready: bool = True, **fields: str
+    owner: User, name: str, sitter: Sitter, *, is_ready: bool = True, **fields: object
 ) -> PortraitModel:
-    reference = assets._store_drawn(sitter.reference, owner=owner, kind="reference", is_public=True)
+    reference = store_png(sitter.reference, owner=owner, kind="reference", is_public=True)
+    fields.setdefault("others_may_use", True)
     return PortraitModel.objects.create(
         owner=owner,
         name=name,
@@ -175,7 +176,7 @@ def _generation(
         count=len(pictures), engine="miniature", charged=4 * len(pictures), seed=pictures[0].seed,
     )  # fmt: skip
     for index, picture in enumerate(pictures):
-        assets.store_generated(made, index, picture)
+        store_generated(made, index, picture)
     moment = timezone.now() - timedelta(minutes=minutes)
     Generation.objects.filter(id=made.id).update(created_at=moment)
     Asset.objects.filter(generation=made).update(created_at=moment)

@@ -35,7 +35,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 from accounts.models import User
 from billing.models import Subscription
-from generator.assets import services as assets
+from generator.assets.drawn import store_png
 from generator.portraits.models import PortraitModel
 from tests import pictures
 told = {}
@@ -49,7 +49,7 @@ for name, plan, models in json.loads(PEOPLE):
     made = []
     for title in models:
         drawn = pictures.encoded(pictures.scene((512, 512)), "PNG")
-        face = assets._store_drawn(drawn, owner=user, kind="reference", is_public=True)
+        face = store_png(drawn, owner=user, kind="reference", is_public=True)
         made.append(str(PortraitModel.objects.create(
             owner=user, name=title, reference=face, weights="weights/learnt.safetensors").id))
     told[name] = {"key": request.session.session_key, "models": made}

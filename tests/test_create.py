@@ -21,7 +21,7 @@ from billing import ledger
 from billing.models import CreditEntry, Subscription
 from billing.plans import PLANS, cost
 from billing.refusals import Refusal
-from generator.assets import services as assets
+from generator.assets.drawn import store_generated, store_png
 from generator.assets.models import Asset
 from generator.engine.interface import GeneratedImage
 from generator.jobs.models import Generation, Training
@@ -37,13 +37,13 @@ URL = "/models/new/"
 def reference_of(user: User) -> Asset:
     """A reference as the door stores it, without the child's second of work."""
     drawn = pictures.encoded(pictures.scene((512, 512)), "PNG")
-    return assets._store_drawn(drawn, owner=user, kind=Asset.Kind.REFERENCE)
+    return store_png(drawn, owner=user, kind=Asset.Kind.REFERENCE)
 
 
 def face_of(user: User) -> Asset:
     generation = Generation.objects.create(owner=user, kind="face", prompt="x", engine="miniature")
     drawn = pictures.encoded(pictures.scene((512, 512)), "PNG")
-    return assets.store_generated(generation, 0, GeneratedImage(drawn, seed=7))
+    return store_generated(generation, 0, GeneratedImage(drawn, seed=7))
 
 
 def fields(reference: Asset | None, **changes: Any) -> dict[str, Any]:

@@ -195,5 +195,5 @@ def test_eyes_close_and_open_again_and_no_eyes_no_blink() -> None:
 
 def test_a_film_keeps_its_frames(tmp_path: Path) -> None:
     shades = [np.full((64, 96, 3), level, np.uint8) for level in (0, 120, 240)]
-    decoded = film.decode(film.encode(shades, width=96, height=64, fps=12))
+    decoded = film.decode(film.encode(shades, width=96, height=64, fps=12)[0])
     assert [round(float(frame.mean()) / 120) for frame in decoded] == [0, 1, 2]

@@ -104,6 +104,7 @@ def test_refusals_keep_their_code_and_the_child(
 
 def test_the_catalogue_says_what_miniature_can_do() -> None:
     found = registry.describe("miniature")
-    assert found.kinds == ("face", "image", "video", "edit", "enhance")
+    assert found.kinds == ("face", "image", "video", "edit", "enhance", "restyle", "vary")
+    assert [one.name for one in found.qualities] == ["standard", "draft", "fine"]
     assert (found.people_max, found.enhance_px) == (2, (512, 1024))
     assert found.clip_s == (2.0, 4.0)

@@ -17,7 +17,7 @@ from billing import ledger
 from billing.models import CreditEntry
 from billing.plans import PLANS
 from billing.refusals import Refusal
-from generator.assets import services as assets
+from generator.assets.drawn import store_generated, store_png
 from generator.engine.attributes import Attributes
 from generator.engine.interface import GeneratedImage
 from generator.influencer.forms import DEFAULTS, FaceForm, initial_from
@@ -60,7 +60,7 @@ def finished(user: User, count: int = 1) -> Generation:
     generation = generate_faces(user, id=uuid.uuid4(), attributes=attributes, count=count)
     drawn = pictures.encoded(pictures.scene((512, 512)), "PNG")
     for index in range(count):
-        assets.store_generated(generation, index, GeneratedImage(drawn, seed=index))
+        store_generated(generation, index, GeneratedImage(drawn, seed=index))
     Generation.objects.filter(pk=generation.pk).update(state="succeeded")
     return Generation.objects.get(pk=generation.pk)
 
@@ -128,7 +128,7 @@ def test_the_answer_brings_a_new_id_and_selects_the_new_faces(alice_client: Clie
 
 def test_advanced_settings_reach_the_job(alice: User, alice_client: Client) -> None:
     drawn = pictures.encoded(pictures.scene((512, 512)), "PNG")
-    pose = assets._store_drawn(drawn, owner=alice, kind="reference")
+    pose = store_png(drawn, owner=alice, kind="reference")
     more = fields(prompt_start="film still", prompt_end="grain", negative_prompt="glasses")
     generate(alice_client, more | {"pose": str(pose.id)})
     made = Generation.objects.get()

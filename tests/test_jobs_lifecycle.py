@@ -306,7 +306,7 @@ def test_a_job_handed_back_by_a_closing_worker_counts_nothing(alice: User) -> No
 # --- progress --------------------------------------------------------------------
 def test_progress_never_goes_back(alice: User) -> None:
     job = claim(submit(alice))
-    assert lifecycle.progress(job, done=400, phase="draw", preview=b"\xff\xd8")
+    assert lifecycle.progress(job, done=400, phase="draw", previews={0: b"\xff\xd8"})
     assert not lifecycle.progress(job, done=399, phase="read")
     assert (row(job).done, row(job).phase, row(job).percent) == (400, "draw", 40)
 
@@ -364,7 +364,7 @@ def test_somebody_elses_id_is_not_there(alice: User, bob: User) -> None:
         ({"negative_prompt": "x" * 4001}, "prompt_too_long"),
         ({"count": 0}, "bad_count"),
         ({"count": 9}, "bad_count"),
-        ({"kind": "video"}, "bad_kind"),
+        ({"kind": "painting"}, "bad_kind"),
     ],
 )
 def test_a_bad_request_is_refused_and_costs_nothing(

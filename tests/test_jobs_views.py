@@ -26,7 +26,7 @@ def jobs(alice: User) -> dict[str, Generation | Training]:
     training = claim(job_parts.train(job_parts.portrait_model(alice)))
     generation = claim(submit(alice))
     for job in (training, generation):
-        lifecycle.progress(job, done=250, phase="draw", preview=b"\xff\xd8\xff")
+        lifecycle.progress(job, done=250, phase="draw", previews={0: b"\xff\xd8\xff"})
     return {"training": training, "generation": generation}
 
 

@@ -87,7 +87,7 @@ def test_the_marked_copy_is_no_orphan_and_goes_with_its_picture(
 ) -> None:
     assert_invariants()
     names = services.file_names(free)
-    assert marks.name_of(str(free.file.name)) in names
+    assert services.sibling(free, f"{marks.MARK}.png") in names
     with django_capture_on_commit_callbacks(execute=True):
         services.delete_assets([free])
     assert not any(default_storage.exists(name) for name in names)

@@ -20,6 +20,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from accounts.models import User
 from billing.refusals import Refusal
 from generator.assets import intake, services
+from generator.assets.drawn import store_generated
 from generator.assets.models import Asset
 from generator.assets.names import display_name, download_name
 from generator.engine.interface import FaceScore, GeneratedImage
@@ -128,7 +129,8 @@ def test_a_file_name_is_display_text_only(name: str) -> None:
 def test_a_stored_name_is_an_id(upload: Asset, settings: Settings) -> None:
     assert upload.file.name == f"assets/{upload.id}.jpg"
     stored = sorted(path.name for path in (settings.MEDIA_ROOT / "assets").iterdir())
-    assert stored == [f"{upload.id}.jpg", f"{upload.id}_256.webp", f"{upload.id}_512.webp"]
+    thumbnails = [f"{upload.id}_{side}.webp" for side in (1024, 256, 512)]
+    assert stored == [f"{upload.id}.jpg", *thumbnails]
 
 
 # --- the door -------------------------------------------------------------------------
@@ -177,7 +179,9 @@ def test_a_photo_of_more_than_20_mb_is_refused(alice: User) -> None:
 
 def test_a_person_holds_only_so_many_unused_photos(alice: User) -> None:
     for _ in range(services.UPLOADS_AT_ONCE):
-        Asset.objects.create(owner=alice, kind="upload", file="x.jpg", width=1, height=1)
+        Asset.objects.create(
+            owner=alice, kind="upload", file="x.jpg", width=1, height=1, expires_at=timezone.now()
+        )
     with pytest.raises(Refusal, match="unused photos"):
         services.store_upload(alice, sent(pictures.HEIC.read_bytes()))
 
@@ -286,16 +290,18 @@ def test_a_drawn_picture_is_downloaded_as_png(
     generation = Generation.objects.create(owner=alice, kind="face", prompt="x", engine="miniature")
     drawn = pictures.encoded(pictures.scene((512, 512)), "PNG")
     faces = (FaceScore(81), FaceScore(90))
-    asset = services.store_generated(generation, 0, GeneratedImage(drawn, seed=7, faces=faces))
-    assert (asset.seed, asset.likeness, asset.kind, asset.is_public) == (7, 90, "face", False)
+    asset = store_generated(generation, 0, GeneratedImage(drawn, seed=7, faces=faces))
+    assert (asset.seed, asset.likeness, asset.kind, asset.is_public) == (7, None, "face", False)
     response = alice_client.get(f"/media/{asset.id}/?download=1")
     assert response["Content-Disposition"] == 'attachment; filename="likeness face 1.png"'
-    assert response.content == drawn
+    with Image.open(io.BytesIO(response.content)) as found, Image.open(io.BytesIO(drawn)) as given:
+        assert found.tobytes() == given.tobytes()
+        assert b"trainedAlgorithmicMedia" in response.content
 
 
 def test_drawing_an_index_again_replaces_its_picture(alice: User) -> None:
     generation = Generation.objects.create(owner=alice, kind="face", prompt="x", engine="miniature")
     drawn = GeneratedImage(pictures.encoded(pictures.scene((256, 256)), "PNG"), seed=7)
-    services.store_generated(generation, 0, drawn)
-    second = services.store_generated(generation, 0, drawn)
+    store_generated(generation, 0, drawn)
+    second = store_generated(generation, 0, drawn)
     assert list(Asset.objects.all()) == [second]

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 WALL_S = 20  # twice the child's processor time: the machine may be busy
 AT_ONCE = 2  # children per web process; each may use 1.2 GB
 WAIT_S = 30  # for one of them to end
-THUMBNAILS = (256, 512)  # px, as the child makes them
+THUMBNAILS = (256, 512, 1024)  # px, as the child makes them
 UNREADABLE = "Failed to read the image. Please try again later."
 TOO_COMPLEX = (
     "This image takes too long to read. Please save it again as a plain JPEG and try that."
@@ -57,7 +57,22 @@ def turn(jpeg: bytes, degrees: int) -> Picture:
     return _ask(["turn", str(degrees)], jpeg)
 
 
+def convert(data: bytes, format: str, xmp: bytes) -> bytes:
+    """One of our own pictures as "jpg" or "webp", with that XMP packet. Raises Refusal."""
+    answer = _run(["convert", format, xmp.hex()], data)
+    head, _, body = answer.partition(b"\n")
+    header = json.loads(head)
+    if "code" in header:
+        raise Refusal(header["code"], header["message"])
+    return body
+
+
 def _ask(words: list[str], data: bytes) -> Picture:
+    return _unpacked(_run(words, data))
+
+
+def _run(words: list[str], data: bytes) -> bytes:
+    """The child's answer to one file."""
     if not _seats.acquire(timeout=WAIT_S):
         raise Refusal("busy", "Many photos are arriving right now. Please try again in a minute.")
     try:
@@ -80,7 +95,7 @@ def _ask(words: list[str], data: bytes) -> Picture:
             "too_complex" if done.returncode < 0 else "unreadable",
             TOO_COMPLEX if done.returncode < 0 else UNREADABLE,
         )
-    return _unpacked(done.stdout)
+    return done.stdout
 
 
 def _unpacked(answer: bytes) -> Picture:

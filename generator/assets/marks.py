@@ -7,8 +7,6 @@ whatever starts from a picture starts from the clean one.
 
 from __future__ import annotations
 
-import io
-
 from django.conf import settings
 from PIL import Image, ImageDraw, ImageFont
 
@@ -17,18 +15,13 @@ from generator.assets.models import Asset
 
 HEIGHT = 0.035  # of the words, of the picture's shorter side
 MARGIN = 0.03
+MARK = "_marked"  # in the names of the marked copy's files, before what tells them apart
 SHADE, INK = (0, 0, 0, 120), (255, 255, 255, 200)  # legible on light and on dark
 
 
 def is_shown(asset: Asset) -> bool:
     """Whether the marked copy is what leaves the studio."""
     return asset.is_marked and plan_of(asset.owner).watermark
-
-
-def name_of(stored: str) -> str:
-    """`assets/x.png` to `assets/x_marked.png`."""
-    stem, _, extension = stored.rpartition(".")
-    return f"{stem}_marked.{extension}"
 
 
 def marked(picture: Image.Image) -> Image.Image:
@@ -42,9 +35,3 @@ def marked(picture: Image.Image) -> Image.Image:
     pen.text((place[0] + 1, place[1] + 1), words, font=font, fill=SHADE, anchor="rs")
     pen.text(place, words, font=font, fill=INK, anchor="rs")
     return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
-
-
-def png_of(picture: Image.Image) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, "PNG")
-    return out.getvalue()

@@ -23,7 +23,7 @@ MIN_SIDE, MAX_SIDE = 256, 8192  # px
 MAX_PIXELS = 25_000_000
 MAX_SCANS = 64  # a camera writes about 10; 3000 progressive scans cost 60 s
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF")
-THUMBNAILS = (256, 512)  # px, longest side
+THUMBNAILS = (256, 512, 1024)  # px, longest side
 REFERENCE_SIDE = (512, 1024)  # px, the least and the most a reference square has
 QUALITY = 95  # JPEG: WebP refused valid 24 MP photos
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
@@ -231,8 +231,22 @@ def packed(picture: Image.Image, findings: dict[str, object]) -> tuple[dict[str,
     return header, b"".join(parts)
 
 
+def converted(data: bytes, format: str, xmp: bytes) -> bytes:
+    """One of our own pictures, of any size, in another format."""
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as own:
+        kind = {"jpg": "JPEG", "webp": "WEBP"}[format]
+        about = {"xmp": xmp} if xmp else {}
+        own.convert("RGB").save(out, kind, quality=QUALITY, **about)
+    return out.getvalue()
+
+
 def answer(words: list[str], data: bytes) -> tuple[dict[str, object], bytes]:
-    """`normalise`; for what this door has normalised `crop X Y SIZE ANGLE`, `turn DEGREES`."""
+    """`normalise`; for what this door has stored `crop X Y SIZE ANGLE`, `turn DEGREES` and
+    `convert FORMAT XMP`, the packet in hexadecimal digits.
+    """
+    if words[0] == "convert":
+        return {}, converted(data, words[1], bytes.fromhex(words[2]))
     picture = decode(data)
     numbers = [int(word) for word in words[1:]]
     if words[0] == "crop":

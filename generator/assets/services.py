@@ -1,4 +1,6 @@
-"""Storing, cropping and removing pictures. Every stored picture has its two thumbnails beside it.
+"""Storing, cropping and removing pictures. Every stored picture has its thumbnails beside it.
+
+What the engine draws is stored by `drawn`.
 
 Files are written before their rows: a file without a row is swept up later, a row without a file
 would be a broken picture.
@@ -6,11 +8,11 @@ would be a broken picture.
 
 from __future__ import annotations
 
-import io
 import uuid
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AnonymousUser
@@ -19,19 +21,15 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils import timezone
-from PIL import Image
 
-from billing.plans import plan_of
 from billing.refusals import Refusal
 from generator.assets import intake, marks
 from generator.assets.frames import Square, fitted
 from generator.assets.models import Asset, AssetQuerySet
 from generator.assets.names import display_name
-from generator.engine.interface import GeneratedImage
 
 if TYPE_CHECKING:
     from accounts.models import User
-    from generator.jobs.models import Generation
 
 KEPT_UNUSED = timedelta(hours=24)  # an upload or reference that nothing uses
 UPLOADS_AT_ONCE = 30  # per person, unused; the sweeper and the trash button make room
@@ -42,7 +40,8 @@ def store_upload(user: User, file: UploadedFile[bytes]) -> Asset:
     """One photo, decoded in the limited child and stored upright as JPEG. Raises Refusal."""
     if (file.size or 0) > UPLOAD_MAX:
         raise Refusal("too_large", "This file is larger than 20 MB.")
-    if Asset.objects.filter(owner=user, kind=Asset.Kind.UPLOAD).count() >= UPLOADS_AT_ONCE:
+    unused_ones = Asset.objects.filter(owner=user, kind=Asset.Kind.UPLOAD, expires_at__isnull=False)
+    if unused_ones.count() >= UPLOADS_AT_ONCE:
         raise Refusal(
             "too_many_uploads",
             f"You have {UPLOADS_AT_ONCE} unused photos. Delete some, or wait until tomorrow.",
@@ -106,31 +105,19 @@ def reference_from_face(face: Asset) -> Asset:
     with face.file.open("rb") as file:
         data = file.read()
     delete_assets(unused(face.crops.all()))
-    return _store_drawn(
-        data,
+    asset = Asset(
         owner=face.owner,
         kind=Asset.Kind.REFERENCE,
         source=face,
         seed=face.seed,
+        width=face.width,
+        height=face.height,
+        color=face.color,
+        thumbnail_px=face.thumbnail_px,
         expires_at=timezone.now() + KEPT_UNUSED,
     )
-
-
-def store_generated(generation: Generation, index: int, generated: GeneratedImage) -> Asset:
-    """One drawn picture of a job, for its owner only. Drawing the same index again replaces it."""
-    delete_assets(Asset.objects.filter(generation=generation, index=index))
-    likeness = max((face.likeness for face in generated.faces), default=None)
-    return _store_drawn(
-        generated.png,
-        owner_id=generation.owner_id,
-        kind=Asset.Kind(generation.kind),
-        generation=generation,
-        index=index,
-        seed=generated.seed,
-        likeness=likeness,
-        # A face becomes a reference: nobody's model shall learn the mark.
-        is_marked=generation.kind != Asset.Kind.FACE and plan_of(generation.owner).watermark,
-    )
+    small = {side: _stored(thumbnail_name(face, side)) for side in _sides(face)}
+    return _saved(asset, data, "png", small)
 
 
 def own_reference(user: User | AnonymousUser, id: str) -> Asset | None:
@@ -171,29 +158,39 @@ def delete_assets(assets: Iterable[Asset]) -> None:
 
 
 def file_names(asset: Asset) -> list[str]:
-    """Every stored file of an asset: the picture and its thumbnails, then those with the mark."""
-    clean = str(asset.file.name)
-    pictures = [clean, marks.name_of(clean)] if asset.is_marked else [clean]
-    return [name for picture in pictures for name in (picture, *_thumbnail_names(picture))]
+    """Every stored file of an asset: the picture or clip, what lies beside it, all with the mark."""
+    endings = [PurePosixPath(str(asset.file.name)).suffix]
+    endings += [f"_{side}.webp" for side in _sides(asset)]
+    if asset.is_clip:
+        endings += [".webm", *(["_worst.webp"] if asset.measures.get("worst") else [])]
+    marked = [marks.MARK + ending for ending in endings if asset.is_marked]
+    return [sibling(asset, ending) for ending in endings + marked]
 
 
-def shown_name(asset: Asset, side: int | None = None) -> str:
-    """The file that leaves the studio, as the owner's plan has it; `side` is a thumbnail's, px."""
-    clean = str(asset.file.name)
-    picture = marks.name_of(clean) if marks.is_shown(asset) else clean
-    return picture if side is None else _thumbnail_name(picture, side)
+def shown_name(asset: Asset, ending: str = "") -> str:
+    """The file that leaves the studio, as the owner's plan has it: the picture's, or a sibling's."""
+    ending = ending or PurePosixPath(str(asset.file.name)).suffix
+    return sibling(asset, marks.MARK + ending if marks.is_shown(asset) else ending)
 
 
 def thumbnail_name(asset: Asset, side: int) -> str:
-    return _thumbnail_name(str(asset.file.name), side)
+    return sibling(asset, f"_{side}.webp")
 
 
-def _thumbnail_name(picture: str, side: int) -> str:
-    return f"{picture.rpartition('.')[0]}_{side}.webp"
+def sibling(asset: Asset, ending: str) -> str:
+    """The stored name of something that belongs to the asset's file."""
+    return str(asset.file.name).rpartition(".")[0] + ending
 
 
-def _thumbnail_names(picture: str) -> list[str]:
-    return [_thumbnail_name(picture, side) for side in intake.THUMBNAILS]
+def _sides(asset: Asset) -> list[int]:
+    """The thumbnails there are: older pictures have no large one."""
+    return [side for side in intake.THUMBNAILS if side <= asset.thumbnail_px]
+
+
+def _stored(name: str) -> bytes:
+    with default_storage.open(name) as file:
+        data: bytes = file.read()
+    return data
 
 
 def _store_picture(picture: intake.Picture, **fields: object) -> Asset:
@@ -201,37 +198,11 @@ def _store_picture(picture: intake.Picture, **fields: object) -> Asset:
     asset = Asset(
         width=picture.width,
         height=picture.height,
+        thumbnail_px=max(picture.thumbnails),
         expires_at=timezone.now() + KEPT_UNUSED,
         **fields,
     )
     return _saved(asset, picture.jpeg, "jpg", picture.thumbnails)
-
-
-def _store_drawn(png: bytes, **fields: object) -> Asset:
-    """Our own engine's picture: decoded here, since nobody else could have written it."""
-    with Image.open(io.BytesIO(png), formats=("PNG", "JPEG")) as opened:
-        picture = opened.convert("RGB")
-    thumbnails = {side: _thumbnail(picture, side) for side in intake.THUMBNAILS}
-    asset = Asset(width=picture.width, height=picture.height, **fields)
-    asset = _saved(asset, png, "png", thumbnails)
-    if asset.is_marked:
-        _save_marked(asset, picture)
-    return asset
-
-
-def _save_marked(asset: Asset, picture: Image.Image) -> None:
-    copy, name = marks.marked(picture), marks.name_of(str(asset.file.name))
-    default_storage.save(name, ContentFile(marks.png_of(copy)))
-    for side in intake.THUMBNAILS:
-        default_storage.save(_thumbnail_name(name, side), ContentFile(_thumbnail(copy, side)))
-
-
-def _thumbnail(picture: Image.Image, side: int) -> bytes:
-    small = picture.copy()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    small.save(out, "WEBP", quality=85, method=2)
-    return out.getvalue()
 
 
 def _saved(asset: Asset, data: bytes, extension: str, thumbnails: dict[int, bytes]) -> Asset:

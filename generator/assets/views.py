@@ -1,4 +1,4 @@
-"""The media door: the only way to a stored picture."""
+"""The media door: the only way to a stored picture or clip."""
 
 from __future__ import annotations
 
@@ -12,57 +12,88 @@ from django.shortcuts import get_object_or_404
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
-from generator.assets import intake, services
+from generator.assets import intake, provenance, ranges, services
 from generator.assets.models import Asset
 from generator.assets.names import download_name
 
-CONTENT_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+CONTENT_TYPES = {
+    ".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".mp4": "video/mp4",
+    ".webm": "video/webm",
+}  # fmt: skip
+CONVERTED = ("jpg", "webp")  # formats a picture is downloaded in beside its own
 
 
 @require_safe
 def asset(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
-    """One picture, or its thumbnail. Unknown and foreign ids give the same 404.
+    """One picture or clip, or what lies beside it. Unknown and foreign ids give the same 404.
 
-    Never from a cache without asking: a picture may have become private since.
+    Never from a cache without asking: a picture may have become private since. `?share=<token>`
+    opens what its owner shared, to anybody.
     """
-    pictures = Asset.objects.visible_to(request.user).select_related("owner")
-    asset = get_object_or_404(pictures, id=id)
-    name = _stored_name(asset, request.GET.get("size", ""))
-    etag = f'"{PurePosixPath(name).stem}"'  # a stored file never changes
+    visible = Asset.objects.visible_to(request.user, share=request.GET.get("share", ""))
+    asset = get_object_or_404(visible.select_related("owner"), id=id)
+    wanted = request.GET.get("download", "")
+    if wanted in CONVERTED and not asset.is_clip:
+        return _closed(_converted(asset, wanted), services.shown_name(asset, f".{wanted}"))
+    name = _stored_name(asset, request.GET.get("size", ""), request.GET.get("format", ""))
+    etag = _etag(name)
     if request.headers.get("If-None-Match") == etag:
-        response: HttpResponseBase = HttpResponseNotModified()
-    else:
-        response = _file(asset, name, download=request.GET.get("download") == "1")
-    response["ETag"] = etag
-    response["Cache-Control"] = "private, no-cache"
+        return _closed(HttpResponseNotModified(), name)
+    response = ranges.answer(request, name, CONTENT_TYPES[PurePosixPath(name).suffix], etag=etag)
+    _name_download(response, asset, PurePosixPath(name).suffix, is_download=bool(wanted))
+    return _closed(response, name)
+
+
+def _stored_name(asset: Asset, size: str, format: str) -> str:
+    if format == "webm" and asset.is_clip:
+        return services.shown_name(asset, ".webm")
+    if not size:
+        return services.shown_name(asset)
+    if size == "worst" and asset.measures.get("worst"):
+        return services.shown_name(asset, "_worst.webp")
+    if size not in {str(side) for side in intake.THUMBNAILS}:
+        raise Http404
+    if int(size) > asset.thumbnail_px and not asset.is_clip:  # an older picture has no large one
+        return services.shown_name(asset)
+    return services.shown_name(asset, f"_{size}.webp")
+
+
+def _converted(asset: Asset, format: str) -> HttpResponse:
+    """The picture in another format, made in the limited child. Says like the first who made it."""
+    drawn = asset.generation
+    packet = b""
+    if drawn:
+        packet = provenance.xmp(engine=drawn.engine, is_drawn=drawn.source_id is None)
+    with default_storage.open(services.shown_name(asset)) as file:
+        data = intake.convert(file.read(), format, packet)
+    response = HttpResponse(data, content_type=CONTENT_TYPES[f".{format}"])
+    _name_download(response, asset, f".{format}", is_download=True)
     return response
 
 
-def _stored_name(asset: Asset, size: str) -> str:
-    if not size:
-        return services.shown_name(asset)
-    if size not in {str(side) for side in intake.THUMBNAILS}:
-        raise Http404
-    return services.shown_name(asset, int(size))
+def _name_download(
+    response: HttpResponse, asset: Asset, extension: str, *, is_download: bool
+) -> None:
+    called = download_name(title(asset), extension.removeprefix("."))
+    disposition = content_disposition_header(is_download, called)
+    response["Content-Disposition"] = disposition or "inline"
 
 
-def _file(asset: Asset, name: str, *, download: bool) -> HttpResponse:
-    """The whole file at once: under ASGI a streamed one is read into memory all the same."""
-    try:
-        file = default_storage.open(name)
-    except FileNotFoundError as error:
-        raise Http404 from error
-    extension = PurePosixPath(name).suffix
-    called = download_name(_title(asset), extension.removeprefix("."))
-    with file:
-        response = HttpResponse(file.read(), content_type=CONTENT_TYPES[extension])
-    response["Content-Disposition"] = content_disposition_header(download, called) or "inline"
+def _etag(name: str) -> str:
+    """A stored file never changes, so its name will do."""
+    return f'"{PurePosixPath(name).name}"'
+
+
+def _closed(response: HttpResponseBase, name: str) -> HttpResponseBase:
+    """What every answer of the door carries."""
+    response["ETag"] = _etag(name)
+    response["Cache-Control"] = "private, no-cache"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response
 
 
-def _title(asset: Asset) -> str:
+def title(asset: Asset) -> str:
     """The photo's own name, or whom a drawn picture shows and which of them it is."""
     if asset.display_name:
         return PurePosixPath(asset.display_name).stem

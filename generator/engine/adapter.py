@@ -38,6 +38,7 @@ class Yardstick:
     face: Tensor
     same: float  # mean cosine of the person's own references: 100
     stranger: float  # mean cosine of other people: 0
+    yaw: float = 0.0  # how far the references' head is turned, radians; older files do not say
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def write(adapter: Adapter) -> bytes:
         "face": _pack(adapter.yardstick.face),
         "same": adapter.yardstick.same,
         "stranger": adapter.yardstick.stranger,
+        "yaw": adapter.yardstick.yaw,
     }
     # One entry only: safetensors writes several in an order of its own, anew each time.
     return save_tensors(adapter.lora, metadata={KEY: json.dumps(who)})
@@ -86,7 +88,9 @@ def read(data: bytes, *, base: str, unet: nn.Module, tokens: tuple[int, int], fa
         base=base,
         tier="trained" if lora else "instant",
         tokens=_unpack(who["tokens"], tokens),
-        yardstick=Yardstick(_unpack(who["face"], (face,)), who["same"], who["stranger"]),
+        yardstick=Yardstick(
+            _unpack(who["face"], (face,)), who["same"], who["stranger"], who["yaw"]
+        ),
         lora=lora,
     )
     for values in (found.tokens, found.yardstick.face, *lora.values()):
@@ -104,7 +108,7 @@ def _header(data: bytes) -> dict[str, Any]:
     try:
         header = json.loads(data[8 : 8 + size])
         who = json.loads(header["__metadata__"][KEY])
-        numbers = [float(who[name]) for name in ("same", "stranger")]
+        numbers = [float(who[name]) for name in ("same", "stranger")] + [float(who.get("yaw", 0))]
         text = [str(who[name]) for name in ("base", "tokens", "face")]
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise _broken() from None
@@ -112,7 +116,8 @@ def _header(data: bytes) -> dict[str, Any]:
         raise _foreign() from None
     if who.get("format") != FORMAT or not all(np.isfinite(numbers)):
         raise _foreign()
-    return dict(zip(("same", "stranger", "base", "tokens", "face"), (*numbers, *text), strict=True))
+    names = ("same", "stranger", "yaw", "base", "tokens", "face")
+    return dict(zip(names, (*numbers, *text), strict=True))
 
 
 def _tensors(data: bytes) -> dict[str, Tensor]:

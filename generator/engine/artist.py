@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from generator.engine import crowd, pictures, wording
+from generator.engine import crowd, look, pictures, wording
 from generator.engine.adapter import Adapter
 from generator.engine.draw import Draftsman, Settings
 from generator.engine.enlarger import Enlarger
+from generator.engine.framing import Framing
 from generator.engine.interface import GenerateRequest, OnStep
 from generator.engine.lora import Wear
 
@@ -23,16 +25,30 @@ Make = Callable[[int, int, OnStep | None], Image.Image]
 """(seed, number in the request, on_step) -> one finished picture."""
 
 
-class Artist:
-    """Draws with one warm base model, at `size_px` high."""
+def finisher(request: GenerateRequest) -> Callable[[Image.Image], Image.Image]:
+    """What is laid over a drawing once it was judged: a look, or another picture's colours."""
+    if request.kind not in ("face", "image"):
+        return lambda drawn: drawn
+    if not request.style_image:
+        return lambda drawn: Image.fromarray(look.laid(request.look, np.asarray(drawn)))
+    style = np.asarray(pictures.read(request.style_image))
+    return lambda drawn: Image.fromarray(look.matched(np.asarray(drawn), style))
 
-    def __init__(self, draftsman: Draftsman, enlarger: Enlarger, size_px: int) -> None:
+
+class Artist:
+    """Draws with one warm base model, in the shapes of `framing`."""
+
+    def __init__(self, draftsman: Draftsman, enlarger: Enlarger) -> None:
         self.draftsman = draftsman
         self.enlarger = enlarger
-        self.size_px = size_px
 
     def portrait(
-        self, request: GenerateRequest, prompt: str, tokens: Tensor | None, settings: Settings
+        self,
+        request: GenerateRequest,
+        prompt: str,
+        tokens: Tensor | None,
+        settings: Settings,
+        shape: Framing,
     ) -> Make:
         """One person by the stock pipeline; `tokens` (1, K, D) say who."""
         words = self.draftsman.encode([prompt], tokens)
@@ -42,7 +58,7 @@ class Artist:
             latents = self.draftsman.latents(
                 words, negative, seed=seed, settings=settings, index=index, on_step=on_step
             )
-            return self.finished(latents)
+            return self.finished(latents, shape)
 
         return make
 
@@ -53,6 +69,7 @@ class Artist:
         people: list[Adapter],
         settings: Settings,
         wear: Wear,
+        shape: Framing,
     ) -> Make:
         """Several people side by side; see `crowd`."""
         unet = self.draftsman.pipe.unet
@@ -66,7 +83,7 @@ class Artist:
             latents = self.draftsman.denoise(
                 noise, predict, steps=settings.steps, index=index, on_step=on_step
             )
-            return self.finished(latents)
+            return self.finished(latents, shape)
 
         return make
 
@@ -78,7 +95,10 @@ class Artist:
             for words, person in zip(prompts, people, strict=True)
         ]
 
-    def finished(self, latents: Tensor) -> Image.Image:
-        """Latents (1, C, h, w) as a picture `size_px` high."""
+    def finished(self, latents: Tensor, shape: Framing) -> Image.Image:
+        """Latents (1, C, h, w) as a picture of that shape."""
         drawn = pictures.to_image(self.draftsman.decode(latents)[0])
-        return self.enlarger.enlarged(drawn, self.size_px)
+        canvas = self.enlarger.enlarged(drawn, shape.canvas[1])
+        if canvas.size != shape.canvas:
+            canvas = canvas.resize(shape.canvas, Image.Resampling.LANCZOS)
+        return Image.fromarray(shape.shown(np.asarray(canvas)))

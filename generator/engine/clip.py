@@ -7,18 +7,19 @@ keys move, and gets from them only what it has not, such as the teeth of a smile
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.engine import draw, film, motion, pictures, wording
+from generator.engine import draw, film, framing, look, motion, pictures, wording
 from generator.engine.adapter import Adapter
 from generator.engine.draw import Draftsman, Settings
 from generator.engine.enlarger import Enlarger
+from generator.engine.framing import Framing
 from generator.engine.interface import (
     AnimateRequest,
     Clip,
@@ -30,7 +31,7 @@ from generator.engine.interface import (
 from generator.engine.likeness import READ_PX, Judge
 from generator.engine.motion import Frame, Key
 
-KEYS_MAX = 8  # drawn at once; more movements than that do not fit four seconds
+KEYS_MAX = 8  # drawn at once
 START = 0.5  # of the steps: keys keep the picture's layout, heads can still turn
 SCENE = ("outfit_color", "outfit", "background", "light")
 PREVIEW_EVERY = 6  # frames
@@ -43,19 +44,36 @@ class Subject:
 
     person: Adapter | None
     tokens: Tensor | None  # (1, K, D)
-    picture: Image.Image | None  # square
+    picture: Image.Image | None  # the canvas of the given one: a square
+    framing: Framing  # the shape of the clip
+
+
+def subject(
+    request: AnimateRequest,
+    person: Adapter | None,
+    tokens_of: Callable[[Image.Image], Tensor],
+    size_px: int,
+) -> Subject:
+    """Who is filmed, from what picture, in what shape. Raises EngineError("bad_picture")."""
+    own = person.tokens[None] if person else None
+    if request.image is None:
+        return Subject(person, own, None, framing.framing(request.aspect_ratio, 1, size_px))
+    given = pictures.read(request.image)
+    found = framing.of_picture(*given.size)
+    if found is None or found.people > 1:
+        raise EngineError("bad_picture", "Choose a picture of one person in a usual shape.")
+    canvas = Image.fromarray(found.undone(np.asarray(given)))
+    shape = framing.framing(framing.ratio_of(found), 1, size_px)
+    return Subject(person, tokens_of(canvas) if own is None else own, canvas, shape)
 
 
 class Animator:
     """Makes clips with one warm base model. Same request and seed, same frames."""
 
-    def __init__(
-        self, draftsman: Draftsman, judge: Judge, enlarger: Enlarger, size_px: int
-    ) -> None:
+    def __init__(self, draftsman: Draftsman, judge: Judge, enlarger: Enlarger) -> None:
         self.draftsman = draftsman
         self.enlarger = enlarger
         self.judge = judge
-        self.size_px = size_px
 
     def animate(
         self,
@@ -70,22 +88,30 @@ class Animator:
         count = round(request.seconds * request.fps)
         told = _Telling(on_step, settings.steps, count)
         keys = self.keys(request, subject, settings, seed, told.draw)
-        seen = _Watch(self.judge, subject.person, told)
+        seen = _Watch(self.judge, subject, told)
         moving = seen.through(motion.frames(keys, count, request.fps))
-        side = keys[0].picture.shape[0]
-        mp4 = film.encode(moving, width=side, height=side, fps=request.fps)
+        shape = subject.framing
+
+        def shown(frame: Frame) -> Frame:
+            return look.laid(request.look, np.ascontiguousarray(shape.shown(frame)))
+
+        mp4, webm = film.encode(
+            map(shown, moving), width=shape.width, height=shape.height, fps=request.fps
+        )
         mean, worst, worst_frame = seen.faces()
         return Clip(
             mp4=mp4,
-            poster=pictures.to_png(Image.fromarray(keys[0].picture)),
+            webm=webm,
+            poster=pictures.to_png(Image.fromarray(shown(keys[0].picture))),
             seed=seed,
             frames=count,
             fps=request.fps,
-            width=side,
-            height=side,
+            width=shape.width,
+            height=shape.height,
             faces=mean,
             worst=worst,
             worst_frame=worst_frame,
+            worst_picture=pictures.to_png(Image.fromarray(shown(seen.worst))) if worst else b"",
             flicker=seen.steady.flicker,
             motion=seen.steady.motion,
         )
@@ -120,7 +146,7 @@ class Animator:
         drawn = self.draftsman.denoise(
             latents, predict, steps=settings.steps, start=start, on_step=on_step
         )
-        frames = self._pixels(drawn, different, subject.picture)
+        frames = self._pixels(drawn, different, subject)
         made = {
             key: Key(frame, motion.find_eyes(frame, _yaw(key)))
             for key, frame in zip(different, frames, strict=True)
@@ -143,17 +169,15 @@ class Animator:
         path = wording.path(wished, start)[:KEYS_MAX]
         return scene, path
 
-    def _pixels(
-        self, drawn: Tensor, keys: list[tuple[str, str]], picture: Image.Image | None
-    ) -> list[Frame]:
-        """Keys as pictures: as drawn, or the given picture moved the way these move."""
+    def _pixels(self, drawn: Tensor, keys: list[tuple[str, str]], subject: Subject) -> list[Frame]:
+        """Keys as canvases: as drawn, or the given picture moved the way these move."""
         small = [pictures.to_image(image) for image in self.draftsman.decode(drawn)]
-        frames = [np.asarray(large) for large in self.enlarger.same(small, self.size_px)]
-        if picture is None:
+        side = subject.framing.canvas[1]
+        frames = [np.asarray(large) for large in self.enlarger.same(small, side)]
+        if subject.picture is None:
             return frames
-        own = np.asarray(picture)
-        if picture.height != self.size_px:
-            own = np.asarray(self.enlarger.enlarged(picture, self.size_px))
+        given = subject.picture
+        own = np.asarray(given if given.height == side else self.enlarger.enlarged(given, side))
         moved = [
             motion.likewise(own, frames[0], frame, _yaw(key))
             for frame, key in zip(frames[1:], keys[1:], strict=True)
@@ -186,10 +210,12 @@ class _Telling:
 class _Watch:
     """Looks at every frame on its way into the file."""
 
-    def __init__(self, judge: Judge, person: Adapter | None, told: _Telling) -> None:
-        self.judge, self.person, self.told = judge, person, told
+    def __init__(self, judge: Judge, subject: Subject, told: _Telling) -> None:
+        self.judge, self.person, self.told = judge, subject.person, told
+        self.framing = subject.framing
         self.steady = motion.Steadiness()
-        self._waiting: list[Tensor] = []
+        self.worst: Frame = np.zeros((2, 2, 3), np.uint8)  # the frame least like the person
+        self._waiting: list[Frame] = []
         self._scores: list[int] = []
         self._yaws: list[float] = []
 
@@ -197,7 +223,7 @@ class _Watch:
         for number, frame in enumerate(frames, 1):
             self.steady.see(frame)
             if self.person:
-                self._waiting.append(pictures.to_tensor(Image.fromarray(frame), READ_PX))
+                self._waiting.append(frame)
             if len(self._waiting) == EXAMINED:
                 self._examine()
             self.told.frame(number, frame)
@@ -205,30 +231,33 @@ class _Watch:
 
     def _examine(self) -> None:
         if self.person and self._waiting:
-            pixels = torch.cat(self._waiting)
-            self._scores += self.judge.score(pixels, self.person.yardstick)
+            pixels = torch.cat(
+                [pictures.to_tensor(Image.fromarray(frame), READ_PX) for frame in self._waiting]
+            )
+            scores = self.judge.score(pixels, self.person.yardstick)
+            if min(scores) < min(self._scores, default=101):
+                self.worst = self._waiting[scores.index(min(scores))]
+            self._scores += scores
             self._yaws += self.judge.yaws(pixels)
         self._waiting = []
 
     def faces(self) -> tuple[tuple[FaceScore, ...], tuple[FaceScore, ...], int]:
         """Mean and worst likeness, each with the face's place, and the worst frame."""
         self._examine()
-        if not self._scores:
+        if not self._scores or self.person is None:
             return (), (), 0
         worst = int(np.argmin(self._scores))
-        mean = round(float(np.mean(self._scores)))
+        mean, yardstick = round(float(np.mean(self._scores))), self.person.yardstick
+        turned = max(self._yaws, key=lambda yaw: abs(yaw - yardstick.yaw))  # it copies no pose
         return (
-            (self.judge.at_usual_place(mean, 0.0),),
-            (self.judge.at_usual_place(self._scores[worst], self._yaws[worst]),),
+            (self._placed(self.judge.at_usual_place(mean, turned, yardstick)),),
+            (
+                self._placed(
+                    self.judge.at_usual_place(self._scores[worst], self._yaws[worst], yardstick)
+                ),
+            ),
             worst,
         )
 
-
-def check(request: AnimateRequest, seconds: tuple[float, float], fps: tuple[int, int]) -> None:
-    """Raises EngineError("bad_request") for a clip out of bounds."""
-    if not seconds[0] <= request.seconds <= seconds[1]:
-        raise EngineError("bad_request", f"A clip lasts {seconds[0]:g} to {seconds[1]:g} seconds.")
-    if not fps[0] <= request.fps <= fps[1]:
-        raise EngineError("bad_request", f"A clip has {fps[0]} to {fps[1]} frames a second.")
-    if len(request.moves) > KEYS_MAX:
-        raise EngineError("bad_request", f"A clip passes at most {KEYS_MAX} movements.")
+    def _placed(self, face: FaceScore) -> FaceScore:
+        return replace(face, box=self.framing.box(face.box))

@@ -23,12 +23,17 @@ OVERLAP = 2  # columns of latents: shoulders meet, hair and faces do not
 WIDE, SHARP = 2.0, 0.25  # columns over which windows blend, at the first step and the last
 
 
+Cast = tuple[int | None, ...]
+"""For each window from left to right the number of its person's adapter; None: nobody's."""
+
+
 @dataclass(frozen=True)
 class Region:
     """One person's window."""
 
     words: Tensor  # prompt_embeds (1, L, D), identity tokens included
     left: int  # first column of latents
+    who: int | None = 0  # number of the adapter to wear; None: nobody's
 
 
 def columns(people: int, side: int) -> int:
@@ -41,9 +46,11 @@ def lefts(people: int, side: int) -> list[int]:
     return [number * (side - OVERLAP) for number in range(people)]
 
 
-def regions(words: list[Tensor], side: int) -> list[Region]:
-    """A window for each person's prompt_embeds."""
-    return [Region(w, left) for w, left in zip(words, lefts(len(words), side), strict=True)]
+def regions(words: list[Tensor], side: int, cast: Cast | None = None) -> list[Region]:
+    """A window for each person's prompt_embeds; `cast`: other adapters than in their order."""
+    places = lefts(len(words), side)
+    cast = tuple(range(len(words))) if cast is None else cast
+    return [Region(w, left, who) for w, left, who in zip(words, places, cast, strict=True)]
 
 
 def count(width: int, height: int) -> int | None:
@@ -88,17 +95,14 @@ def predictor(
     guidance: float,
     wear: Wear,
 ) -> draw.Predict:
-    """What the denoiser says about a canvas (1, C, h, w) of all regions.
-
-    `wear(i)` puts the i-th person's adapter into the denoiser.
-    """
+    """What the denoiser says about a canvas (1, C, h, w) of all regions."""
 
     def predict(latents: Tensor, timestep: Tensor) -> Tensor:
         side, width = latents.shape[-2:]
         shares = masks(regions, width, side, float(timestep) / 1000)
         said = torch.zeros_like(latents)
-        for number, (region, share) in enumerate(zip(regions, shares, strict=True)):
-            wear(number)
+        for region, share in zip(regions, shares, strict=True):
+            wear(region.who)
             place = slice(region.left, region.left + side)
             guess = draw.guided(
                 unet, latents[..., place], timestep, region.words, negative, guidance

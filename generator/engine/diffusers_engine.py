@@ -21,10 +21,21 @@ from torch import Tensor, nn
 from tqdm import tqdm  # type: ignore[import-untyped]  # comes with diffusers
 
 from generator.engine import adapter as adapters_file
-from generator.engine import clip, lora, photo, pictures, registry, strangers, wording
+from generator.engine import (
+    candidates,
+    checks,
+    clip,
+    framing,
+    lora,
+    photo,
+    pictures,
+    registry,
+    strangers,
+    wording,
+)
 from generator.engine.adapter import Adapter
-from generator.engine.artist import Artist, Make
-from generator.engine.clip import Animator, Subject
+from generator.engine.artist import Artist, Make, finisher
+from generator.engine.clip import Animator
 from generator.engine.draw import Base, Draftsman, EncodePrompts, Settings
 from generator.engine.enlarger import Enlarger
 from generator.engine.interface import (
@@ -65,8 +76,7 @@ EVALUATION_IMAGES = 2
 # One trained person, four scenes: likeness 94, 93, 92, 90 at guidance 1.5, 2, 2.5, 3.5; ten
 # steps and sixteen look alike.
 DRAW_STEPS, GUIDANCE = 12, 2.0
-STEPS_ALLOWED = (4, 50)
-GUIDANCE_ALLOWED = (1.0, 10.0)
+CANDIDATES = 8  # people looked for in a picture: more are guesses
 # What a reference shows besides the person: named in its caption, so that it is not learnt.
 CIRCUMSTANCES = ("expression", "outfit_color", "outfit", "background", "light", "pose")
 
@@ -128,9 +138,9 @@ class DiffusersEngine:
         self.draftsman = Draftsman(base, encode_prompts)
         self.judge = Judge(base.reader, self.draftsman.device)
         self.enlarger = Enlarger(upscaler, self.draftsman.device)
-        self.artist = Artist(self.draftsman, self.enlarger, description.size_px)
+        self.artist = Artist(self.draftsman, self.enlarger)
         self.retoucher = Retoucher(self.draftsman, self.judge, base.identity_encoder, self.enlarger)
-        self.animator = Animator(self.draftsman, self.judge, self.enlarger, description.size_px)
+        self.animator = Animator(self.draftsman, self.judge, self.enlarger)
         self._strangers: Strangers | None = None
         base.pipe.set_progress_bar_config(disable=True)
         base.pipe.unet.eval().requires_grad_(False)
@@ -153,14 +163,26 @@ class DiffusersEngine:
 
         Raises EngineError("bad_request") and what `adapter.read` raises.
         """
-        settings = self._settings(request)
-        people = self._people(adapters)
+        checks.generate(request, self.description)
+        settings = self._checked(request.num_inference_steps, request.guidance_scale)
+        people = self._people(adapters, most=CANDIDATES if request.recognise else None)
         images = []
         with lora.worn(self.base.pipe.unet, [person.lora for person in people]) as wear:
             make = self._maker(request, people, settings, wear)
+            finish = finisher(request)
+
+            def draw(seed: int, index: int, on_step: OnStep | None) -> GeneratedImage:
+                drawn = make(seed, index, on_step)
+                is_new = request.kind in ("face", "image")
+                shows = len(people) if is_new else request.people_shown
+                faces = self.judge.shown(drawn, [p.yardstick for p in people], people=shows)
+                return GeneratedImage(pictures.to_png(finish(drawn)), seed, faces)
+
             for index in range(request.num_images):
-                drawn = make(seed + index, index, on_step)
-                image = self._judged(drawn, seed + index, people)
+                image = candidates.best(
+                    draw, seed + index, index,
+                    of=request.best_of, floor=request.likeness_floor, on_step=on_step,
+                )  # fmt: skip
                 images.append(image)
                 if on_image:
                     on_image(index, image)
@@ -170,15 +192,20 @@ class DiffusersEngine:
         self, request: GenerateRequest, people: list[Adapter], settings: Settings, wear: Wear
     ) -> Make:
         """What draws the pictures of this request, one after the other."""
-        if request.kind == "edit":
-            return self.retoucher.edit(request, people, settings, wear)
         if request.kind == "enhance":
             return self.retoucher.enhance(request, self.description.enhance_px)
+        if request.kind in ("edit", "restyle", "vary"):
+            retouch = getattr(self.retoucher, request.kind)
+            make: Make = retouch(request, people, settings, wear)
+            return make
         prompt = self._prompt(request)
+        checks.shape(request.aspect_ratio, len(people), self.description)
+        size_px = request.size_px or self.description.size_px
+        shape = framing.framing(request.aspect_ratio, max(1, len(people)), size_px)
         if len(people) > 1:
-            return self.artist.group(request, prompt, people, settings, wear)
+            return self.artist.group(request, prompt, people, settings, wear, shape)
         tokens = people[0].tokens[None] if people else None
-        return self.artist.portrait(request, prompt, tokens, settings)
+        return self.artist.portrait(request, prompt, tokens, settings, shape)
 
     def animate(
         self,
@@ -189,48 +216,40 @@ class DiffusersEngine:
         on_step: OnStep | None = None,
     ) -> Clip:
         """Set one person in motion; see `clip`. Errors as of `generate`."""
-        clip.check(request, self.description.clip_s, self.description.clip_fps)
+        checks.animate(request, self.description)
         settings = self._checked(request.num_inference_steps, request.guidance_scale)
         if len(adapters) > 1:
             raise EngineError("too_many_people", "A clip shows one person.")
         people = self._people(adapters)
-        picture = pictures.read_square(request.image) if request.image else None
-        subject = Subject(people[0] if people else None, self._who(people, picture), picture)
+        person = people[0] if people else None
+        subject = clip.subject(request, person, self._seen, self.description.size_px)
         with lora.worn(self.base.pipe.unet, [person.lora for person in people]):
             return self.animator.animate(request, subject, settings, seed=seed, on_step=on_step)
 
-    def _who(self, people: list[Adapter], picture: Image.Image | None) -> Tensor | None:
-        """Identity tokens (1, K, D): the person's, else whoever is in the picture."""
-        if people:
-            return people[0].tokens[None]
-        if picture is None:
-            return None
+    def _seen(self, picture: Image.Image) -> Tensor:
+        """Identity tokens (1, K, D) of whoever is in a square picture."""
         return self._tokens(pictures.to_tensor(picture, READ_PX))[None]
 
     def _prompt(self, request: GenerateRequest) -> str:
-        """The words, with the pose that is read from `pose_image`."""
-        if not request.pose_image:
-            return request.prompt
-        pixels = pictures.to_tensor(pictures.read(request.pose_image), READ_PX)
-        (found,) = self.judge.describe(pixels, ("pose",))
-        return ", ".join([request.prompt, *found.values()])
-
-    def _settings(self, request: GenerateRequest) -> Settings:
-        if request.num_images < 1:
-            raise EngineError("bad_request", "Ask for at least one picture.")
-        return self._checked(request.num_inference_steps, request.guidance_scale)
+        """The words, with what is read from `pose_image` and `style_image`."""
+        words = [request.prompt]
+        if request.pose_image:
+            pixels = pictures.to_tensor(pictures.read(request.pose_image), READ_PX)
+            (found,) = self.judge.describe(pixels, ("pose",))
+            words += found.values()
+        if request.style_image:
+            style = pictures.read(request.style_image)
+            words.append(self.retoucher.style_words(style, request.prompt))
+        return ", ".join(part for part in words if part)
 
     def _checked(self, steps: int | None, guidance: float | None) -> Settings:
         steps = steps or self.defaults.steps
         guidance = self.defaults.guidance if guidance is None else guidance
-        if not STEPS_ALLOWED[0] <= steps <= STEPS_ALLOWED[1]:
-            raise EngineError("bad_request", "Choose from 4 to 50 inference steps.")
-        if not GUIDANCE_ALLOWED[0] <= guidance <= GUIDANCE_ALLOWED[1]:
-            raise EngineError("bad_request", "Choose a guidance scale from 1 to 10.")
+        checks.drawing(steps, guidance)
         return Settings(steps, guidance)
 
-    def _people(self, adapters: Sequence[bytes]) -> list[Adapter]:
-        most = self.description.people_max
+    def _people(self, adapters: Sequence[bytes], *, most: int | None = None) -> list[Adapter]:
+        most = most or self.description.people_max
         if len(adapters) > most:
             raise EngineError(
                 "too_many_people",
@@ -248,10 +267,6 @@ class DiffusersEngine:
             tokens=(encoder.config.tokens, encoder.config.width),  # type: ignore[union-attr, arg-type]
             face=reader.config.embedding,  # type: ignore[union-attr, arg-type]
         )
-
-    def _judged(self, drawn: Image.Image, seed: int, people: list[Adapter]) -> GeneratedImage:
-        faces = self.judge.faces(drawn, [person.yardstick for person in people]) if people else ()
-        return GeneratedImage(pictures.to_png(drawn), seed, faces)
 
     # ── learning ───────────────────────────────────────────────────────────────
 

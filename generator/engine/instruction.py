@@ -61,7 +61,7 @@ def wish(instruction: str, seen: dict[str, str]) -> Wish:
     text = _plain(instruction)
     gone = _REMOVE.findall(text)
     text = _REMOVE.sub(lambda match: f"no {match.group(1)}", text)
-    kept = {name: word for name, word in seen.items() if not _speaks_of(text, name)}
+    kept = {name: word for name, word in seen.items() if not speaks_of(text, name)}
     if "outfit" not in kept and "outfit_color" in kept:
         del kept["outfit_color"]  # it was the colour of the old one
     before, after = wording.circumstances(seen), [text, *wording.circumstances(kept)]
@@ -77,7 +77,8 @@ def _plain(instruction: str) -> str:
     return text
 
 
-def _speaks_of(text: str, name: str) -> bool:
+def speaks_of(text: str, name: str) -> bool:
+    """Whether a prompt says something of an attribute, so that nothing else may decide it."""
     words = (*_KNOWN.get(name, ()), *_SAID_OTHERWISE.get(name, ()))
     if name == "outfit_color":
         return bool(re.search(rf"\b(?:{_either(OUTFIT_COLORS)})\s+(?:{_either(OUTFITS)})\b", text))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-Kind = Literal["face", "image", "edit", "enhance"]
+Kind = Literal["face", "image", "edit", "enhance", "restyle", "vary"]
 Tier = Literal["instant", "trained"]
 
 OnStep = Callable[["Step"], None]
@@ -48,6 +48,16 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """One choice of how large and how carefully pictures are drawn."""
+
+    name: str
+    title: str
+    size_px: int  # a square picture's side; others have about as many pixels
+    steps: int
+
+
+@dataclass(frozen=True)
 class Description:
     """What an engine is and may be used for."""
 
@@ -63,6 +73,9 @@ class Description:
     clip_s: tuple[float, float] = (2.0, 4.0)  # shortest and longest clip
     clip_fps: tuple[int, int] = (12, 24)  # fewest and most frames a second
     enhance_px: tuple[int, ...] = ()  # sides that "enhance" can give
+    qualities: tuple[Quality, ...] = ()  # the first is the usual one; none: only `size_px`
+    aspect_ratios: tuple[str, ...] = ("auto",)
+    pair_ratios: tuple[str, ...] = ("auto",)  # those that two people fit in
     notes: str = ""  # what a person who chooses an engine should know
 
 
@@ -86,9 +99,10 @@ class GenerateRequest:
     in a suit, at the beach" dresses both and puts both on the beach. Two people stand side
     by side: such a picture is wider than high.
 
-    "edit" and "enhance" start from `image`: a square, or a picture of two people as
-    "image" makes them. `prompt` is then the instruction ("make the hair blue", "in the
-    snow"), and may be empty for "enhance".
+    "edit", "enhance", "restyle" and "vary" start from `image`: a square, or a picture of any
+    shape and number of people that "image" makes. For "edit" `prompt` is the instruction
+    ("make the hair blue", "in the snow"); it may be empty for the others. "restyle" gives
+    the picture the surroundings, clothes and colours of `style_image`.
     """
 
     kind: Kind
@@ -101,7 +115,14 @@ class GenerateRequest:
     image: bytes | None = None  # PNG, JPEG or WebP
     mask_image: bytes | None = None  # white may change, black stays pixel for pixel
     strength: float | None = None  # 0..1: how far an edit may go from `image`
-    size_px: int | None = None  # side of an enhanced picture; None: the largest offered
+    size_px: int | None = None  # a square's side; None: the engine's own, or `enhance`'s largest
+    aspect_ratio: str = "auto"  # of "image" and "face"; the others keep the one of `image`
+    style_image: bytes | None = None  # surroundings, clothes and colours are taken from it
+    look: str = ""  # a colouring the engine lays over what it drew; see `look`
+    people_shown: int | None = None  # in `image`; None: told by its shape
+    recognise: bool = False  # adapters are candidates: whoever of them is seen in `image`
+    best_of: int = 1  # pictures drawn for each one given, the one most like its people is kept
+    likeness_floor: int = 0  # 0..100: a picture below is drawn once more
 
 
 @dataclass(frozen=True)
@@ -121,6 +142,8 @@ class AnimateRequest:
     image: bytes | None = None  # the picture to set in motion; None: draw one
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
+    aspect_ratio: str = "auto"  # of a clip that is drawn; a picture keeps its own
+    look: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +154,7 @@ class FaceScore:
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)  # x, y, w, h as fractions
     yaw: float = 0.0  # head turn in radians, positive to the picture's right
     missing: bool = False  # asked for, but nobody in the picture is like them
+    turned: float = 0.0  # radians between this head and the reference's: 0 is the very same pose
 
 
 @dataclass(frozen=True)
@@ -138,6 +162,12 @@ class GeneratedImage:
     png: bytes
     seed: int  # draws exactly this picture again, alone
     faces: tuple[FaceScore, ...] = ()  # one for each adapter, in their order
+    below_floor: bool = False  # drawn twice, and still under `likeness_floor`
+
+    @property
+    def likeness(self) -> int:
+        """Of whoever is least like themselves; 0 without people."""
+        return min((face.likeness for face in self.faces), default=0)
 
 
 @dataclass(frozen=True)
@@ -145,6 +175,7 @@ class Clip:
     """A finished clip. Every frame is looked at, so its worst moment is known."""
 
     mp4: bytes  # H.264, yuv420p, index in front: plays while it loads, in Safari as well
+    webm: bytes  # VP9, for browsers without the licence for the other
     poster: bytes  # PNG of the first frame
     seed: int
     frames: int
@@ -154,6 +185,7 @@ class Clip:
     faces: tuple[FaceScore, ...] = ()  # for each adapter: mean likeness over the frames
     worst: tuple[FaceScore, ...] = ()  # for each adapter: the frame least like them
     worst_frame: int = 0  # which that is (of the first adapter)
+    worst_picture: bytes = b""  # PNG of that frame, empty without people
     flicker: float = 0.0  # mean |frame - mean of its neighbours|, of 255 levels
     motion: float = 0.0  # mean |frame - frame before|, of 255 levels
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from generator.engine import crowd, photo, pictures
+from generator.engine import crowd, framing, photo, pictures
 from generator.engine.adapter import Yardstick
+from generator.engine.crowd import Cast
 from generator.engine.interface import FaceScore
 
 READ_PX = 128
@@ -74,6 +77,11 @@ def _assigned(scores: list[list[int]], places: int) -> list[int]:
     return list(max(orders, key=lambda o: sum(own[at] for own, at in zip(scores, o, strict=True))))
 
 
+def _score(likeness: int, yaw: float, yardstick: Yardstick, box: photo.Box) -> FaceScore:
+    turned = round(abs(yaw - yardstick.yaw), 3)
+    return FaceScore(likeness, box, yaw, missing=likeness < MISSING, turned=turned)
+
+
 class Judge:
     """Scores faces with the base model's reader."""
 
@@ -91,7 +99,9 @@ class Judge:
         """`own` (N, 3, S, S): views of the references; `strangers` (M, E): embeddings."""
         vectors = self.embed(own)
         face = F.normalize(vectors.mean(0), dim=0)
-        return Yardstick(face, float((vectors @ face).mean()), float((strangers @ face).mean()))
+        same, stranger = float((vectors @ face).mean()), float((strangers @ face).mean())
+        yaws = self.yaws(own)
+        return Yardstick(face, same, stranger, round(sum(yaws) / len(yaws), 3))
 
     def score(self, pixels: Tensor, yardstick: Yardstick) -> list[int]:
         """0..100 for each picture (B, 3, S, S)."""
@@ -110,11 +120,39 @@ class Judge:
         scores = [self.score(pixels, yardstick) for yardstick in yardsticks]
         yaws = self.yaws(pixels)
         found = []
-        for own, place in zip(scores, _assigned(scores, len(squares)), strict=True):
-            likeness = own[place]
-            box = _box(squares[place], image.size)
-            found.append(FaceScore(likeness, box, yaws[place], missing=likeness < MISSING))
+        places = _assigned(scores, len(squares))
+        for own, place, yardstick in zip(scores, places, yardsticks, strict=True):
+            likeness, box = own[place], _box(squares[place], image.size)
+            found.append(_score(likeness, yaws[place], yardstick, box))
         return tuple(found)
+
+    def shown(
+        self, picture: Image.Image, yardsticks: Sequence[Yardstick], *, people: int | None
+    ) -> tuple[FaceScore, ...]:
+        """`faces` of a picture in any shape of `framing` that shows `people` (None: guessed)."""
+        if not yardsticks:
+            return ()
+        found = framing.of_picture(*picture.size, people)
+        if found is None:
+            return self.faces(picture, yardsticks)
+        canvas = Image.fromarray(found.undone(np.asarray(picture)))
+        return tuple(
+            replace(face, box=found.box(face.box)) for face in self.faces(canvas, yardsticks)
+        )
+
+    def recognised(self, image: Image.Image, yardsticks: Sequence[Yardstick]) -> Cast:
+        """For each face of `image` from left to right whom of these people it shows, if anybody."""
+        squares = crowd.squares(*image.size)
+        pixels = torch.cat([cut(image, square) for square in squares])
+        scores = [self.score(pixels, yardstick) for yardstick in yardsticks]
+        cast: list[int | None] = [None] * len(squares)
+        pairs = [
+            (own[place], who, place) for who, own in enumerate(scores) for place in range(len(own))
+        ]
+        for likeness, who, place in sorted(pairs, reverse=True):
+            if likeness >= MISSING and cast[place] is None and who not in cast:
+                cast[place] = who
+        return tuple(cast)
 
     def each(self, image: Image.Image, yardstick: Yardstick) -> list[FaceScore]:
         """Every face of `image`, from left to right, measured with one yardstick."""
@@ -123,9 +161,9 @@ class Judge:
         parts = zip(squares, self.score(pixels, yardstick), self.yaws(pixels), strict=True)
         return [FaceScore(score, _box(square, image.size), yaw) for square, score, yaw in parts]
 
-    def at_usual_place(self, likeness: int, yaw: float) -> FaceScore:
+    def at_usual_place(self, likeness: int, yaw: float, yardstick: Yardstick) -> FaceScore:
         """The one face of a square, measured elsewhere."""
-        return FaceScore(likeness, photo.USUAL_FACE, yaw, missing=likeness < MISSING)
+        return _score(likeness, yaw, yardstick, photo.USUAL_FACE)
 
     @torch.no_grad()
     def yaws(self, pixels: Tensor) -> list[float]:

@@ -32,8 +32,8 @@ TARGETS = (
 )  # fmt: skip
 TIME_MEAN = 0.7  # noise level = sigmoid(N(0.7, 1)), as the base model was trained
 
-Wear = Callable[[int], None]
-"""Puts the adapter of the person of that number into the denoiser, alone."""
+Wear = Callable[[int | None], None]
+"""Puts the adapter of the person of that number into the denoiser, alone; None: nobody's."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,17 @@ def worn(unet: Any, people: Sequence[dict[str, Tensor]]) -> Iterator[Wear]:
     People without an adapter (tier "instant") are legal: then the plain denoiser is worn.
     """
     names = [f"{NAME}{number}" if tensors else "" for number, tensors in enumerate(people)]
+    now: str | None = None
 
-    def wear(number: int) -> None:
-        if len(set(names)) == 1:
+    def wear(number: int | None) -> None:
+        nonlocal now
+        name = "" if number is None else names[number]
+        if name == now or not any(names):
             return
-        if names[number]:
+        now = name
+        if name:
             unet.enable_adapters()
-            unet.set_adapters(names[number])
+            unet.set_adapters(name)
         else:
             unet.disable_adapters()
 

@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from generator.engine.interface import Description, Engine, EngineError
+from generator.engine.interface import Description, Engine, EngineError, Quality
 
 CATALOGUE = Path(__file__).with_name("engines.toml")
+LISTS = ("tiers", "clip_s", "clip_fps", "enhance_px", "aspect_ratios", "pair_ratios")
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ def _row(name: str, values: dict[str, Any]) -> Row:
     fields = dict(values)
     factory = fields.pop("factory")
     fields["kinds"] = tuple(fields["kinds"])
-    for name_of_list in ("tiers", "clip_s", "clip_fps", "enhance_px"):
+    for name_of_list in LISTS:
         if name_of_list in fields:
             fields[name_of_list] = tuple(fields[name_of_list])
+    fields["qualities"] = tuple(Quality(**one) for one in fields.get("qualities", ()))
     return Row(Description(name=name, **fields), factory)
 
 

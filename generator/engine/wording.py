@@ -34,6 +34,22 @@ def for_each(prompt: str, people: int) -> list[str]:
     ]
 
 
+def for_cast(prompt: str, cast: tuple[int | None, ...]) -> list[str]:
+    """The words for each face of a picture, where `cast` says whom it shows (see `crowd`).
+
+    The i-th reference means the i-th person; who is not spoken of gets what is said of all.
+    """
+    shared, *own = REFERENCE.split(prompt)
+    known = for_each(prompt, len(own)) if len(own) > 1 else []
+    if len(own) == 1 and len(cast) > 1:  # one of several is spoken to
+        mine = clean(f"{shared} {own[0]}")
+        return [mine if who == 0 else "" for who in cast] if 0 in cast else [mine] * len(cast)
+    if not known:
+        return [clean(prompt)] * len(cast)
+    everybody = clean(own[-1].partition(",")[2])
+    return [known[who] if who is not None and who < len(known) else everybody for who in cast]
+
+
 def circumstances(words: dict[str, str]) -> list[str]:
     """What is not the person, as clauses the base model was trained with."""
     outfit = f"{words.get('outfit_color', '')} {words.get('outfit', '')}".strip()

@@ -21,6 +21,7 @@ from django.db.models.functions import Now
 from billing import audit as money
 from billing.models import CreditEntry
 from billing.plans import plan_of
+from generator.assets.models import Asset
 from generator.jobs import notify, sweeper
 from generator.jobs.lifecycle import DEATHS_MAX, ENGINE_ERRORS_MAX, LEASE, UNFINISHED, State, key
 from generator.jobs.models import Generation, Training
@@ -98,10 +99,10 @@ def _refunds() -> Found:
 
 
 def _unmade(job: Training | Generation) -> int:
-    """Credits for pictures that did not come out."""
+    """Credits for pictures that did not come out, or not alike enough."""
     if isinstance(job, Training):
         return 0
-    return job.charged * max(0, job.count - job.assets.count()) // job.count
+    return job.charged * job.uncharged // job.count
 
 
 def _cap() -> Found:
@@ -159,6 +160,9 @@ def _weights() -> Found:
 def _privacy() -> Found:
     for portrait_model in PortraitModel.objects.filter(is_public=False, reference__is_public=True):
         yield f"portrait model {portrait_model.pk} is private, its reference is not"
+    shown = Asset.objects.filter(published_at__isnull=False)
+    for asset in shown.filter(generation__appearances__portrait_model__is_public=False):
+        yield f"{asset} is on Explore and shows a private model"
 
 
 def _leftovers() -> Found:

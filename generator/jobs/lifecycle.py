@@ -11,7 +11,7 @@ import hashlib
 import io
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -25,8 +25,9 @@ from PIL import Image
 
 from billing import ledger
 from billing.plans import plan_named
-from generator.assets import services as assets
-from generator.engine.interface import EngineError, GeneratedImage, TrainedAdapter
+from generator.assets import drawn
+from generator.assets.services import file_names
+from generator.engine.interface import Clip, EngineError, GeneratedImage, TrainedAdapter
 from generator.jobs import bell, notify, turns
 from generator.jobs.models import Generation, Job, Training
 from generator.portraits.models import PortraitModel
@@ -142,11 +143,19 @@ def is_cancel_requested(job: AnyJob) -> bool:
     return asked
 
 
-def progress(job: AnyJob, *, done: int, phase: str, preview: bytes | None = None) -> bool:
-    """Report `done` of 1000. False if that would be a step back or the job is not ours."""
+def progress(
+    job: AnyJob, *, done: int, phase: str, previews: Mapping[int, bytes] | None = None
+) -> bool:
+    """Report `done` of 1000. False if that would be a step back or the job is not ours.
+
+    `previews`: the latest look at each picture by its number; they are kept one behind the other.
+    """
     seen: dict[str, Any] = {"done": done, "phase": phase[:16], "updated_at": Now()}
-    if preview is not None:
-        seen["preview"] = preview
+    if previews:
+        looks = [previews.get(index, b"") for index in range(max(previews) + 1)]
+        seen["preview"] = b"".join(looks)
+        if isinstance(job, Generation):
+            seen["preview_lengths"] = [len(look) for look in looks]
     if not held(job).filter(done__lte=done).update(**seen):
         return False
     notify.changed(job)
@@ -176,16 +185,25 @@ def finish_training(training: Training, adapter: TrainedAdapter) -> None:
 def finish_generation(generation: Generation, images: Sequence[GeneratedImage]) -> None:
     """Write the pictures that came out and return the credits of those that did not.
 
-    One transaction. Raises Fenced, and ValueError when there is no picture at all.
+    Nor is a picture charged that stayed below the likeness floor. One transaction. Raises Fenced,
+    and ValueError when there is no picture at all.
     """
     if not images:
         raise ValueError("A generation without pictures fails; it does not finish.")
     missing = max(0, generation.count - len(images))
+    uncharged = min(generation.count, missing + sum(image.below_floor for image in images))
     with _files_of_a_transaction() as written, transaction.atomic():
-        _end(generation, State.SUCCEEDED, refund=generation.charged * missing // generation.count)
+        refund = generation.charged * uncharged // generation.count
+        _end(generation, State.SUCCEEDED, refund=refund, uncharged=uncharged)
         for index, image in enumerate(images):
-            asset = assets.store_generated(generation, index, image)
-            written.extend(assets.file_names(asset))
+            written.extend(file_names(drawn.store_generated(generation, index, image)))
+
+
+def finish_clip(generation: Generation, clip: Clip) -> None:
+    """Write the clip, in one transaction with the state. Raises Fenced."""
+    with _files_of_a_transaction() as written, transaction.atomic():
+        _end(generation, State.SUCCEEDED)
+        written.extend(file_names(drawn.store_clip(generation, clip)))
 
 
 def fail(job: AnyJob, code: str, message: str, **counters: int) -> None:
@@ -211,6 +229,8 @@ def _end(job: AnyJob, state: State, *, refund: int = 0, **changes: Any) -> None:
     """The fenced last write. Everything else of the transaction comes after it."""
     ledger.locked(job.owner)
     changes.setdefault("preview", None)
+    if isinstance(job, Generation):
+        changes["preview_lengths"] = []
     if state == State.SUCCEEDED:
         changes["done"] = changes["total"] = TOTAL
     if held(job).update(**_ended(state), **changes) != 1:
@@ -227,7 +247,7 @@ def _give_back(job: AnyJob, amount: int, state: State) -> None:
     if amount:
         partly = "" if amount == job.charged else " in part"
         reason = {
-            State.SUCCEEDED: "gave fewer pictures",
+            State.SUCCEEDED: "gave fewer pictures",  # or one that is not alike enough
             State.CANCELED: "was canceled",
             State.FAILED: "did not finish",
         }[state]

@@ -17,16 +17,16 @@ from django.db import Error as DatabaseFault
 from django.db import close_old_connections, connection
 
 from generator.engine.interface import (
+    AnimateCall,
     Canceled,
     EngineError,
     GenerateCall,
     GeneratedImage,
     GenerateRequest,
     Step,
-    TrainCall,
 )
 from generator.engine.process import EngineProcess
-from generator.jobs import bell, lifecycle, services
+from generator.jobs import bell, calls, lifecycle, services
 from generator.jobs.lifecycle import LEASE, TOTAL, AnyJob, AnyModel, Fenced
 from generator.jobs.models import Generation, Training
 
@@ -80,21 +80,24 @@ class Run:
     images: dict[int, GeneratedImage] = field(default_factory=dict)
     beat_at: float = 0.0  # monotonic seconds of the last heartbeat that arrived
     told_at: float = 0.0
-    preview: bytes | None = None  # the latest one that nobody was shown yet
+    previews: dict[int, bytes] = field(default_factory=dict)  # the latest of each picture
+    is_new: bool = False  # whether one of them was shown to nobody yet
     drains_since: float | None = None
 
     def on_step(self, step: Step) -> None:
         self.progress.take(step)
-        self.preview = step.preview or self.preview
+        if step.preview:
+            self.previews[step.index], self.is_new = step.preview, True
         now = time.monotonic()
         if now - self.told_at < PROGRESS_S:
             return
         done, phase = self.progress.done, self.progress.phase
         try:
-            lifecycle.progress(self.job, done=done, phase=phase, preview=self.preview)
+            shown = self.previews if self.is_new else None
+            lifecycle.progress(self.job, done=done, phase=phase, previews=shown)
         except DatabaseFault:
             connection.close()  # the next heartbeat decides whether that matters
-        self.told_at, self.preview = now, None
+        self.told_at, self.is_new = now, False
 
     def on_image(self, index: int, image: GeneratedImage) -> None:
         self.images[index] = image
@@ -201,16 +204,8 @@ class Runner:
             lifecycle.after_death(job)
 
     def _train(self, training: Training, run: Run) -> None:
-        folder = services.resume_folder(training.pk)
-        folder.mkdir(parents=True, exist_ok=True)
-        call = TrainCall(
-            references=[_read(training.portrait_model.reference.file)],
-            tier="instant" if training.tier == "instant" else "trained",
-            seed=training.seed,
-            resume_dir=str(folder),
-        )
         adapter = self.engine.run(
-            call,
+            calls.of_training(training),
             on_step=run.on_step,
             on_tick=run.on_tick,
             time_limit_s=TIME_LIMIT_S["training"],
@@ -218,23 +213,20 @@ class Runner:
         lifecycle.finish_training(training, adapter)
 
     def _generate(self, generation: Generation, run: Run) -> None:
-        portrait_model = generation.portrait_model
+        call = calls.of_generation(generation)
+        limit = TIME_LIMIT_S["generation"]
+        if isinstance(call, AnimateCall):
+            clip = self.engine.run(
+                call, on_step=run.on_step, on_tick=run.on_tick, time_limit_s=limit
+            )
+            lifecycle.finish_clip(generation, clip)
+            return
         images = self.engine.run(
-            GenerateCall(
-                GenerateRequest(
-                    kind="face" if generation.kind == Generation.Kind.FACE else "image",
-                    prompt=generation.prompt,
-                    negative_prompt=generation.negative_prompt,
-                    num_images=generation.count,
-                    pose_image=_read(generation.pose.file) if generation.pose else None,
-                ),
-                adapters=[_read(portrait_model.weights)] if portrait_model else [],
-                seed=generation.seed,
-            ),
+            call,
             on_step=run.on_step,
             on_image=run.on_image,
             on_tick=run.on_tick,
-            time_limit_s=TIME_LIMIT_S["generation"],
+            time_limit_s=limit,
         )
         lifecycle.finish_generation(generation, images)
 
@@ -261,10 +253,3 @@ class Runner:
                 bell.ring_now(self.noun, str(pk))
         except DatabaseFault:
             log.warning("%s: the sweeper will tidy up, the database is away", job)
-
-
-def _read(stored: object) -> bytes:
-    """The bytes of a stored file."""
-    with stored.open("rb") as file:  # type: ignore[attr-defined]
-        data: bytes = file.read()
-    return data

@@ -8,27 +8,35 @@ from __future__ import annotations
 import secrets
 import shutil
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from billing import ledger
 from billing.models import Subscription
-from billing.plans import Plan, cost, plan_named
+from billing.plans import cost, plan_named
 from billing.refusals import Refusal
 from generator.assets.models import Asset
-from generator.assets.services import delete_assets
-from generator.jobs import lifecycle
-from generator.jobs.models import PROMPT_MAX, Generation, Training
-from generator.portraits import surplus
+from generator.assets.services import KEPT_UNUSED, delete_assets, unused
+from generator.jobs import lifecycle, requests
+from generator.jobs.models import PROMPT_MAX, Appearance, Generation, Training
+from generator.portraits import mentions, surplus
 from generator.portraits.models import PortraitModel
 
 if TYPE_CHECKING:
     from accounts.models import User
 
 SEED_MAX = 2**32  # what every engine's random generator takes
+# What a generation asks for beside its kind, prompt and people: drawn again, it is the same.
+SAME = (
+    "negative_prompt", "attributes", "count", "seed", "pose", "source", "mask", "style_picture",
+    "style", "aspect_ratio", "quality", "seconds", "size_px", "best_of", "likeness_floor",
+)  # fmt: skip
 
 
 def submit_generation(
@@ -37,46 +45,87 @@ def submit_generation(
     id: uuid.UUID,
     kind: str,
     prompt: str,
-    negative_prompt: str = "",
     portrait_model: PortraitModel | None = None,
-    attributes: dict[str, Any] | None = None,
-    count: int = 1,
-    seed: int | None = None,
-    pose: Asset | None = None,
+    people: Sequence[PortraitModel] = (),
+    **fields: Any,
 ) -> Generation:
-    """Charge for `count` pictures and queue them. The same `id` again is the same generation.
+    """Charge for pictures or a clip and queue them. The same `id` again is the same generation.
 
-    Raises Refusal: not_found, prompt_missing, prompt_too_long, bad_text, bad_count,
-    advanced_settings, model_not_ready, insufficient_credits.
+    Whom they show: those named in the prompt, else `people` (or the one `portrait_model`).
+    `fields` are those of the row: count, seed (None: any), negative_prompt, attributes, source,
+    pose, mask, style_picture, style, aspect_ratio, quality, seconds, size_px, best_of,
+    likeness_floor.
+
+    Raises Refusal: not_found, bad_kind, prompt_missing, prompt_too_long, bad_text,
+    named_too_often, bad_count, bad_best_of, bad_floor, bad_quality, bad_aspect_ratio, bad_size,
+    bad_seconds, bad_style, bad_source, source_missing, style_missing, too_many_people,
+    advanced_settings, max_px, model_not_ready, insufficient_credits.
     """
+    picked = list(people) or ([portrait_model] if portrait_model else [])
     try:
         with transaction.atomic():
             subscription = ledger.locked(user)
             existing = Generation.objects.filter(id=id).first()
             if existing:
                 return _own(existing, user)
-            wanted = Generation(
-                id=id,
-                owner=user,
-                kind=_kind(kind),
-                prompt=_text(prompt, "prompt"),
-                negative_prompt=_text(negative_prompt, "negative prompt", may_be_empty=True),
-                portrait_model=portrait_model,
-                attributes=attributes or {},
-                count=count,
-                seed=secrets.randbelow(SEED_MAX) if seed is None else seed % SEED_MAX,
-                pose=pose,
-                engine=settings.ENGINE_IMAGE,
-                charged=cost(kind, count),
+            return submit_locked(
+                subscription, id=id, kind=kind, prompt=prompt, picked=picked, **fields
             )
-            _check(wanted, plan_named(subscription.plan))
-            what = f"{count} {'picture' if count == 1 else 'pictures'}"
-            _check_line(Generation, subscription)
-            _charge(subscription, wanted, f"{what}: {wanted.prompt[:80]}")
-            wanted.save(force_insert=True)
-            lifecycle.announce(wanted)
     except IntegrityError as error:  # two people chose one id at the same moment
         raise _unknown() from error
+
+
+def submit_locked(
+    subscription: Subscription,
+    *,
+    id: uuid.UUID,
+    kind: str,
+    prompt: str,
+    picked: Sequence[PortraitModel],
+    seed: int | None = None,
+    negative_prompt: str = "",
+    **fields: Any,
+) -> Generation:
+    """One generation in the caller's transaction, under the subscription's lock."""
+    user = subscription.user
+    typed = clean_text(prompt, "prompt")
+    if len(typed) > PROMPT_MAX:
+        raise Refusal(
+            "prompt_too_long", f"The prompt is longer than {PROMPT_MAX:,} characters. Shorten it."
+        )
+    kept, people = mentions.resolve(user, typed, picked) if kind != "face" else (typed, [])
+    wanted = Generation(
+        id=id,
+        owner=user,
+        kind=_kind(kind),
+        prompt=kept,
+        negative_prompt=clean_text(negative_prompt, "negative prompt"),
+        portrait_model=people[0] if people else None,
+        seed=secrets.randbelow(SEED_MAX) if seed is None else seed % SEED_MAX,
+        engine=settings.ENGINE_IMAGE,
+        **fields,
+    )
+    wanted.attributes = wanted.attributes or {}
+    requests.check(wanted, people, plan_named(subscription.plan))
+    wanted.recipe = requests.recipe(wanted)
+    wanted.charged = requests.price(
+        kind,
+        count=wanted.count,
+        best_of=wanted.best_of,
+        seconds=wanted.seconds,
+        quality=wanted.quality,
+    )
+    _check_line(Generation, subscription)
+    _charge(subscription, wanted, f"{_what(wanted)}: {mentions.shown(kept, people)[:80]}")
+    wanted.save(force_insert=True)
+    Appearance.objects.bulk_create(
+        Appearance(
+            generation=wanted, portrait_model=one, place=at, weights_sha256=one.weights_sha256
+        )
+        for at, one in enumerate(people)
+    )
+    keep_pictures(wanted)
+    lifecycle.announce(wanted)
     return wanted
 
 
@@ -112,7 +161,7 @@ def cancel_all(portrait_model: PortraitModel) -> None:
     for training in portrait_model.trainings.all():
         lifecycle.cancel_now(training)
         forget_training(training.pk)
-    for generation in portrait_model.generations.filter(state__in=lifecycle.UNFINISHED):
+    for generation in generations_of(portrait_model).filter(state__in=lifecycle.UNFINISHED):
         lifecycle.cancel_now(generation)
 
 
@@ -120,24 +169,65 @@ def delete_generation(generation: Generation) -> None:
     """The pictures, their files and the row go; an unfinished one is canceled first."""
     with transaction.atomic():
         lifecycle.cancel_now(generation)
+        release_pictures(generation)
         delete_assets(Asset.objects.filter(generation=generation))
         generation.delete()
 
 
-def recreate(generation: Generation, *, id: uuid.UUID) -> Generation:
-    """The same request with the same seed: the same pictures, as a generation of its own."""
+def generations_of(portrait_model: PortraitModel) -> QuerySet[Generation]:
+    """Everything that shows this person, alone or among others."""
+    return Generation.objects.filter(appearances__portrait_model=portrait_model)
+
+
+def recreate(generation: Generation, *, id: uuid.UUID, picture: Asset | None = None) -> Generation:
+    """The same request with the same seed: the same pixels, as a generation of its own.
+
+    `picture`: only that one of it, drawn with its own seed. Raises Refusal("source_gone") where
+    a picture that it started from was deleted, and what `submit_generation` raises.
+    """
+    if generation.kind in requests.FROM_A_PICTURE and generation.source is None:
+        raise Refusal("source_gone", "The picture that this was made from was deleted.", status=409)
+    same = {name: getattr(generation, name) for name in SAME}
+    if picture is not None:
+        same |= {"count": 1, "best_of": 1, "likeness_floor": 0, "seed": picture.seed}
+    people = [one.portrait_model for one in generation.appearances.select_related("portrait_model")]
     return submit_generation(
         generation.owner,
         id=id,
         kind=generation.kind,
         prompt=generation.prompt,
-        negative_prompt=generation.negative_prompt,
-        portrait_model=generation.portrait_model,
-        attributes=generation.attributes,
-        count=generation.count,
-        seed=generation.seed,
-        pose=generation.pose,
+        people=people,
+        **same,
     )
+
+
+def release_pictures(generation: Generation) -> None:
+    """Before a generation goes: uploads that only it looked at have a last day again."""
+    for picture in _looked_at(generation):
+        if (
+            picture.kind in (Asset.Kind.UPLOAD, Asset.Kind.REFERENCE)
+            and not looked_at(picture).exclude(pk=generation.pk).exists()
+        ):
+            expires = timezone.now() + KEPT_UNUSED
+            unused(Asset.objects.filter(pk=picture.pk)).update(expires_at=expires)
+
+
+def looked_at(picture: Asset) -> QuerySet[Generation]:
+    """The generations that start from a picture or borrow something of it."""
+    by = Q(source=picture) | Q(pose=picture) | Q(mask=picture) | Q(style_picture=picture)
+    return Generation.objects.filter(by)
+
+
+def _looked_at(generation: Generation) -> list[Asset]:
+    given = (generation.source, generation.pose, generation.mask, generation.style_picture)
+    return [picture for picture in given if picture]
+
+
+def keep_pictures(generation: Generation) -> None:
+    """What a generation looks at stays for as long as it does: uploads have a last day."""
+    ids = [picture.pk for picture in _looked_at(generation)]
+    if ids:
+        Asset.objects.filter(pk__in=ids, expires_at__isnull=False).update(expires_at=None)
 
 
 def resume_folder(training_id: uuid.UUID | str) -> Path:
@@ -157,39 +247,21 @@ def clean_text(text: str, what: str) -> str:
     return text
 
 
-def _text(text: str, what: str, *, may_be_empty: bool = False) -> str:
-    text = clean_text(text, what)
-    if not text and not may_be_empty:
-        raise Refusal("prompt_missing", f"Please write a {what}.")
-    if len(text) > PROMPT_MAX:
-        raise Refusal(
-            "prompt_too_long", f"The {what} is longer than {PROMPT_MAX:,} characters. Shorten it."
-        )
-    return text
-
-
 def _kind(kind: str) -> str:
     if kind not in Generation.Kind.values:
         raise Refusal("bad_kind", "There is no such kind of picture.")
     return kind
 
 
-def _check(wanted: Generation, plan: Plan) -> None:
-    if not 1 <= wanted.count <= plan.max_count:
-        raise Refusal(
-            "bad_count",
-            f"On the {plan.title} plan one request makes 1 to {plan.max_count} pictures.",
-        )
-    if (wanted.negative_prompt or wanted.pose) and not plan.advanced_settings:
-        raise Refusal(
-            "advanced_settings",
-            f"Negative prompts and poses are not part of the {plan.title} plan.",
-            status=403,
-        )
-    if wanted.pose and not Asset.objects.filter(pk=wanted.pose.pk, owner=wanted.owner).exists():
-        raise _unknown()
-    if wanted.portrait_model:
-        _check_portrait_model(wanted.owner, wanted.portrait_model)
+def _what(wanted: Generation) -> str:
+    """ "3 pictures", "A clip of 4 s": the first words of a statement's line."""
+    if wanted.kind == Generation.Kind.VIDEO:
+        return f"A clip of {wanted.seconds} s"
+    if wanted.kind in (Generation.Kind.FACE, Generation.Kind.IMAGE):
+        return f"{wanted.count} {'picture' if wanted.count == 1 else 'pictures'}"
+    return {"edit": "Edit", "enhance": "Enlargement", "restyle": "Restyling", "vary": "Variations"}[
+        wanted.kind
+    ]
 
 
 def _check_line(noun: lifecycle.AnyModel, subscription: Subscription) -> None:
@@ -206,20 +278,6 @@ def _check_line(noun: lifecycle.AnyModel, subscription: Subscription) -> None:
         "line, and your line is full. Wait for one to end, or upgrade. Nothing was charged.",
         status=409,
     )
-
-
-def _check_portrait_model(user: User, portrait_model: PortraitModel) -> None:
-    """Read again under the lock: it may have been deleted or made private since."""
-    visible = PortraitModel.objects.visible_to(user).filter(pk=portrait_model.pk).first()
-    if visible is None:
-        raise Refusal("not_found", "There is no such model.", status=404)
-    surplus.check_usable(visible, user)
-    if not visible.is_ready:
-        raise Refusal(
-            "model_not_ready",
-            f"{visible.name} is not trained yet. Nothing was charged.",
-            status=409,
-        )
 
 
 def _charge(subscription: Subscription, job: Training | Generation, reason: str) -> None:

@@ -97,7 +97,8 @@ def orphans(*, age: timedelta = ORPHAN_AGE) -> list[str]:
 
 def referenced() -> Iterable[str]:
     """Every file name that a row stands for."""
-    for asset in Asset.objects.only("id", "file", "is_marked").iterator():
+    needed = ("id", "file", "kind", "thumbnail_px", "measures", "is_marked")
+    for asset in Asset.objects.only(*needed).iterator():
         yield from assets.file_names(asset)
     weights = PortraitModel.objects.exclude(weights="").values_list("weights", flat=True)
     yield from weights.iterator()

@@ -56,9 +56,23 @@ def preview(request: HttpRequest, noun: str, id: uuid.UUID) -> HttpResponseBase:
     look of a job that ended a moment ago did nothing wrong.
     """
     job = _job(request, noun, id)
-    if not job.preview:
+    look = _look(job, request.GET.get("place", "0"))
+    if not look:
         return HttpResponse(status=204)
-    response = HttpResponse(bytes(job.preview), content_type="image/jpeg")
+    response = HttpResponse(look, content_type="image/jpeg")
     response["Cache-Control"] = "private, no-store"
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def _look(job: Training | Generation, place: str) -> bytes:
+    """The preview of one picture of the job; a training has one only."""
+    kept = bytes(job.preview or b"")
+    lengths: list[int] = getattr(job, "preview_lengths", [])
+    number = int(place) if place.isascii() and place.isdigit() and len(place) < 3 else 0
+    if not lengths:
+        return kept
+    if number >= len(lengths):
+        return b""
+    start = sum(lengths[:number])
+    return kept[start : start + lengths[number]]

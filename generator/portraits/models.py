@@ -25,6 +25,10 @@ class PortraitModelQuerySet(models.QuerySet["PortraitModel"]):
             return self.filter(is_public=True)
         return self.filter(Q(owner=user) | Q(is_public=True))
 
+    def usable_by(self, user: User) -> PortraitModelQuerySet:
+        """Whom this person may create with: their own, and public ones whose owner allows it."""
+        return self.filter(Q(owner=user) | Q(is_public=True, others_may_use=True))
+
 
 class PortraitModel(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -34,6 +38,7 @@ class PortraitModel(models.Model):
     name = models.CharField(max_length=NAME_MAX)
     description = models.CharField(max_length=DESCRIPTION_MAX, blank=True)
     is_public = models.BooleanField(default=True)
+    others_may_use = models.BooleanField(default=False)  # "Create with this model", while public
     tiktok_url = models.CharField(max_length=200, blank=True)
     instagram_url = models.CharField(max_length=200, blank=True)
     reference = models.OneToOneField(
@@ -72,6 +77,10 @@ class PortraitModel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def may_be_used_by(self, user: User | AnonymousUser) -> bool:
+        """Whether this person may create with it, once it is ready."""
+        return self.owner_id == user.pk or (self.is_public and self.others_may_use)
 
     @property
     def is_ready(self) -> bool:

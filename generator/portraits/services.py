@@ -106,9 +106,13 @@ def delete_portrait_model(portrait_model: PortraitModel) -> None:
     with transaction.atomic():
         ledger.locked(portrait_model.owner)
         jobs.cancel_all(portrait_model)
-        drawn = list(Asset.objects.filter(generation__portrait_model=portrait_model))
+        shows = list(jobs.generations_of(portrait_model))
+        drawn = list(Asset.objects.filter(generation__in=shows))
         reference, weights = portrait_model.reference, portrait_model.weights.name
         consent = portrait_model.consent
+        for generation in shows:
+            jobs.release_pictures(generation)
+            generation.delete()
         portrait_model.delete()
         if consent is not None:
             consent.delete()

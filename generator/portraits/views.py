@@ -26,6 +26,7 @@ from generator.portraits.models import PortraitModel, PortraitModelQuerySet
 
 PICTURES_SHOWN = 36  # on a model's page
 TEXT_FIELDS = ("name", "description", "tiktok_url", "instagram_url")
+SWITCHES = ("is_public", "others_may_use")
 FIELD_OF_CODE = {
     "name_missing": "name",
     "name_too_long": "name",
@@ -46,7 +47,7 @@ def portrait_models(request: HttpRequest) -> HttpResponse:
     own = with_training(PortraitModel.objects.filter(owner=person(request)))
     plan = plan_of(request.user)
     surplus.mark(own, person(request), plan)
-    public = PortraitModel.objects.filter(is_public=True).exclude(owner=person(request))
+    public = PortraitModel.objects.usable_by(person(request)).exclude(owner=person(request))
     shown = public.exclude(weights="").select_related("reference")[:12]
     return render(
         request,
@@ -68,6 +69,7 @@ def portrait_model(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
         {
             "portrait_model": found,
             "is_own": found.owner_id == request.user.pk,
+            "is_usable": found.is_ready and found.may_be_used_by(request.user),
             "pictures": pictures.select_related("generation")[:PICTURES_SHOWN],
         },
     )
@@ -88,8 +90,8 @@ def portrait_model_edit(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     found = _own(request, id)
     if request.method == "GET":
         resumed = resume.take(request, request.path)
-        values = {field: getattr(found, field) for field in (*TEXT_FIELDS, "is_public")}
-        return _edit_form(request, found, _sent_values(resumed.values) if resumed else values)
+        kept = {field: getattr(found, field) for field in (*TEXT_FIELDS, *SWITCHES)}
+        return _edit_form(request, found, _sent_values(resumed.values) if resumed else kept)
     values = _sent_values(request.POST)
     errors: dict[str, str] = {}
     for site, field in (("TikTok", "tiktok_url"), ("Instagram", "instagram_url")):
@@ -114,7 +116,7 @@ def portrait_model_edit(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
 def _sent_values(sent: QueryDict) -> dict[str, Any]:
     return {
         **{field: sent.get(field, "") for field in TEXT_FIELDS},
-        "is_public": "is_public" in sent,
+        **{field: field in sent for field in SWITCHES},
     }
 
 

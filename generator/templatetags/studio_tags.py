@@ -19,6 +19,7 @@ from billing.plans import cost
 from generator.assets.models import Asset
 from generator.jobs import turns
 from generator.jobs.models import Generation, Job, Training
+from generator.portraits.mentions import shown
 from generator.portraits.models import PortraitModel
 from generator.portraits.surplus import is_surplus
 
@@ -149,7 +150,25 @@ def ahead(generation: Generation) -> int:
 @register.filter
 def pictures(generation: Generation) -> list[Asset]:
     """In the order they were drawn; the model's own order is newest first."""
-    return sorted(generation.assets.all(), key=lambda asset: asset.index)
+    live = [asset for asset in generation.assets.all() if asset.deleted_at is None]
+    return sorted(live, key=lambda asset: asset.index)
+
+
+@register.filter
+def words(generation: Generation) -> str:
+    """The prompt as it was typed, with names; nothing else is asked where it names nobody."""
+    if "[[" not in generation.prompt:
+        return generation.prompt
+    return shown(generation.prompt, people(generation))
+
+
+@register.filter
+def people(generation: Generation) -> list[PortraitModel]:
+    """Whom it shows or looked for, in their order; prefetched where a page shows many."""
+    rows = generation.appearances.all()
+    if "appearances" not in getattr(generation, "_prefetched_objects_cache", {}):
+        rows = rows.select_related("portrait_model")
+    return [one.portrait_model for one in rows]
 
 
 @register.filter

@@ -11,7 +11,9 @@ from django.http import QueryDict
 from billing.refusals import Refusal
 from generator.engine import attributes
 from generator.jobs.models import Generation
+from generator.portraits import mentions
 from generator.portraits.models import PortraitModel
+from generator.templatetags.studio_tags import people
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -62,7 +64,7 @@ def initial(generation: Generation | None = None) -> dict[str, Any]:
     if generation is None:
         return {"prompt": "", "negative_prompt": "", "count": 1, "seed": ""}
     return {
-        "prompt": generation.prompt,
+        "prompt": mentions.shown(generation.prompt, people(generation)),
         "negative_prompt": generation.negative_prompt,
         "count": generation.count,
         "seed": generation.seed,
@@ -89,7 +91,7 @@ def as_uuid(sent: str) -> uuid.UUID | None:
 
 def chosen(user: User, sent: str) -> PortraitModel:
     asked = as_uuid(sent)
-    found = PortraitModel.objects.visible_to(user).filter(id=asked).first() if asked else None
+    found = PortraitModel.objects.usable_by(user).filter(id=asked).first() if asked else None
     if found is None:
         raise Refusal("no_model", "Please choose a portrait model first.")
     return found

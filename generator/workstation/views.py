@@ -21,6 +21,7 @@ from generator.jobs.models import Generation
 from generator.portraits import surplus
 from generator.portraits.models import PortraitModel
 from generator.portraits.views import with_training
+from generator.templatetags.studio_tags import pictures
 from generator.workstation import history
 from generator.workstation.forms import CHIPS, Wanted, as_uuid, initial, typed
 
@@ -59,7 +60,7 @@ def workstation(request: HttpRequest) -> HttpResponse:
 
 def _pickable(request: HttpRequest) -> tuple[list[PortraitModel], list[PortraitModel]]:
     own = with_training(PortraitModel.objects.filter(owner=person(request)))
-    public = PortraitModel.objects.filter(is_public=True).exclude(owner=person(request))
+    public = PortraitModel.objects.usable_by(person(request)).exclude(owner=person(request))
     asked = as_uuid(request.GET.get("model", ""))
     shown = list(public.exclude(weights="").select_related("reference")[:PUBLIC_SHOWN])
     if asked and asked not in {model.id for model in shown}:
@@ -83,7 +84,7 @@ def _selected(request: HttpRequest, models: list[PortraitModel]) -> PortraitMode
 @sign_in_required
 def model_state(request: HttpRequest) -> HttpResponse:
     """Whether the picked portrait model can be drawn with; picking is remembered."""
-    models = with_training(PortraitModel.objects.visible_to(request.user))
+    models = with_training(PortraitModel.objects.usable_by(person(request)))
     selected = get_object_or_404(models, id=as_uuid(request.GET.get("model", "")))
     request.session[LAST_MODEL] = str(selected.id)
     return render(request, "generator/_model_state.html", {"selected": selected})
@@ -159,7 +160,7 @@ def generation_history(request: HttpRequest) -> HttpResponse:
 def generation_picture(request: HttpRequest, id: uuid.UUID, index: int) -> HttpResponse:
     """One picture, large, with what made it."""
     found = _own(request, id)
-    assets = sorted(found.assets.all(), key=lambda asset: asset.index)
+    assets = pictures(found)
     at = next((place for place, asset in enumerate(assets) if asset.index == index), None)
     if at is None:
         raise Http404

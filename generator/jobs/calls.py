@@ -1,0 +1,87 @@
+"""From a row to what the engine is asked: which bytes, which words, which numbers."""
+
+from __future__ import annotations
+
+from generator.assets.models import Asset
+from generator.engine.interface import (
+    AnimateCall,
+    AnimateRequest,
+    GenerateCall,
+    GenerateRequest,
+    TrainCall,
+)
+from generator.jobs import requests, services
+from generator.jobs.models import Generation, Training
+
+CLIP_FPS = 24  # film's own; fewer stutter where a head turns
+
+
+def of_training(training: Training) -> TrainCall:
+    folder = services.resume_folder(training.pk)
+    folder.mkdir(parents=True, exist_ok=True)
+    return TrainCall(
+        references=[read(training.portrait_model.reference.file)],
+        tier="instant" if training.tier == "instant" else "trained",
+        seed=training.seed,
+        resume_dir=str(folder),
+    )
+
+
+def of_generation(generation: Generation) -> GenerateCall | AnimateCall:
+    appearances = generation.appearances.select_related("portrait_model")
+    adapters = [read(one.portrait_model.weights) for one in appearances]
+    if generation.kind == Generation.Kind.VIDEO:
+        return AnimateCall(_clip(generation), adapters, generation.seed)
+    return GenerateCall(_pictures(generation), adapters, generation.seed)
+
+
+def _pictures(generation: Generation) -> GenerateRequest:
+    kept = generation.recipe
+    is_drawn = generation.kind in (Generation.Kind.FACE, Generation.Kind.IMAGE)
+    return GenerateRequest(
+        kind=generation.kind,  # type: ignore[arg-type]  # the engine's words are the row's
+        prompt=_joined(generation.prompt, kept.get("words", "")),
+        negative_prompt=_joined(generation.negative_prompt, kept.get("negative", "")),
+        num_images=generation.count,
+        num_inference_steps=kept.get("steps"),
+        pose_image=_bytes(generation.pose),
+        image=_bytes(generation.source),
+        mask_image=_bytes(generation.mask),
+        style_image=_bytes(generation.style_picture),
+        size_px=kept.get("size_px") if is_drawn else generation.size_px,
+        aspect_ratio=generation.aspect_ratio if is_drawn else "auto",
+        look=kept.get("look", ""),
+        people_shown=requests.people_shown(generation.source) if generation.source else None,
+        recognise=generation.kind in requests.RECOGNISED,
+        best_of=generation.best_of,
+        likeness_floor=generation.likeness_floor,
+    )
+
+
+def _clip(generation: Generation) -> AnimateRequest:
+    kept = generation.recipe
+    return AnimateRequest(
+        prompt=_joined(generation.prompt, kept.get("words", "")),
+        negative_prompt=_joined(generation.negative_prompt, kept.get("negative", "")),
+        seconds=float(generation.seconds or 0),
+        fps=CLIP_FPS,
+        image=_bytes(generation.source),
+        num_inference_steps=kept.get("steps"),
+        aspect_ratio=generation.aspect_ratio,
+        look="" if generation.source else kept.get("look", ""),
+    )
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _bytes(picture: Asset | None) -> bytes | None:
+    return read(picture.file) if picture else None
+
+
+def read(stored: object) -> bytes:
+    """The bytes of a stored file."""
+    with stored.open("rb") as file:  # type: ignore[attr-defined]
+        data: bytes = file.read()
+    return data
