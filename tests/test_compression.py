@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from generator.assets import services as assets
+from generator.assets.drawn import store_png
 from tests import pictures
 
 TAKES_GZIP = {"Accept-Encoding": "gzip"}
@@ -37,6 +37,6 @@ def test_scripts_and_styles_travel_compressed() -> None:
 
 def test_pictures_travel_as_they_are(alice: User, alice_client: Client) -> None:
     drawn = pictures.encoded(pictures.scene((512, 512)), "PNG")
-    face = assets._store_drawn(drawn, owner=alice, kind="reference", is_public=True)
+    face = store_png(drawn, owner=alice, kind="reference", is_public=True)
     answer = alice_client.get(f"/media/{face.id}/", headers=TAKES_GZIP)
     assert answer.status_code == 200 and "Content-Encoding" not in answer
