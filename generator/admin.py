@@ -7,8 +7,11 @@ from typing import ClassVar
 from django.contrib import admin
 
 from billing.admin import ReadOnlyAdmin
+from generator.explore import admin as reports
 from generator.jobs.models import Generation, Training
 from generator.portraits.models import PortraitModel
+
+__all__ = ["reports"]  # registered with its noun
 
 
 @admin.register(PortraitModel)

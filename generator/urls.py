@@ -3,10 +3,14 @@
 from django.urls import URLPattern
 
 from generator.assets.urls import urlpatterns as assets
+from generator.explore.urls import urlpatterns as explore
 from generator.influencer.urls import urlpatterns as influencer
 from generator.jobs.urls import urlpatterns as jobs
+from generator.library.urls import urlpatterns as library
 from generator.portraits.urls import urlpatterns as portraits
 from generator.portraits.urls_create import urlpatterns as create
 from generator.workstation.urls import urlpatterns as workstation
 
-urlpatterns: list[URLPattern] = [*create, *portraits, *workstation, *influencer, *assets, *jobs]
+urlpatterns: list[URLPattern] = [
+    *create, *portraits, *workstation, *library, *explore, *influencer, *assets, *jobs
+]  # fmt: skip

@@ -19,7 +19,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 def limit_for(path: str) -> int:
     """Bytes."""
-    return int(settings.UPLOAD_MAX if path in UPLOAD_PATHS else settings.MAX_BODY)
+    is_upload = path in UPLOAD_PATHS or path.startswith("/create/choose/")
+    return int(settings.UPLOAD_MAX if is_upload else settings.MAX_BODY)
 
 
 def refusal(limit: int) -> str:

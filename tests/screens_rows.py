@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
@@ -29,9 +30,10 @@ from billing.models import Subscription
 from generator.assets.drawn import store_generated, store_png
 from generator.assets.models import Asset
 from generator.engine.attributes import Attributes
-from generator.engine.interface import GeneratedImage
+from generator.engine.interface import FaceScore, GeneratedImage
 from generator.engine.process import EngineProcess
-from generator.jobs.models import Generation, Training
+from generator.jobs.models import Appearance, Generation, Training
+from generator.library import services as library
 from generator.portraits.models import PortraitModel
 from tests.sitters import Sitter, faced, learnt, painted
 
@@ -91,6 +93,7 @@ def fill(people: Sequence[Sitter]) -> dict[str, str]:
     faces, _ = _faces(alice, people), _faces(bob, people[:1])
     rows = {"model": first, "waiting": waiting, "public": public, "generation": made,
             "faces": faces, "face": faces.assets.get(index=1)}  # fmt: skip
+    rows |= _shelved(alice, made)
     rows["bobs_face"] = Asset.objects.get(owner=bob, kind="face")
     _spent(carol)
     people_in = (alice, bob, nina, carol)
@@ -175,12 +178,43 @@ def _generation(
         owner=model.owner, portrait_model=model, kind="image", state="succeeded", prompt=prompt,
         count=len(pictures), engine="miniature", charged=4 * len(pictures), seed=pictures[0].seed,
     )  # fmt: skip
+    Appearance.objects.create(generation=made, portrait_model=model, place=0)
     for index, picture in enumerate(pictures):
-        store_generated(made, index, picture)
+        own = picture if picture.faces else _scored(picture.png, picture.seed, 94 - 3 * index)
+        store_generated(made, index, own)
     moment = timezone.now() - timedelta(minutes=minutes)
     Generation.objects.filter(id=made.id).update(created_at=moment)
     Asset.objects.filter(generation=made).update(created_at=moment)
     return made
+
+
+def _shelved(alice: User, made: Generation) -> dict[str, Any]:
+    """An edit, a folder, a favourite, a shared and a public picture."""
+    picture, *others = made.assets.order_by("index")
+    edit = _asked(made.portrait_model, "edit", "in the snow", source=picture)
+    with picture.file.open("rb") as file:
+        edited = store_generated(edit, 0, _scored(file.read(), 3))
+    folder = library.create_folder(alice, "Favourites of June")
+    library.move(Asset.objects.filter(pk=picture.pk), folder)
+    library.set_favourite(picture, is_favourite=True)
+    library.publish(picture)
+    share = library.share(others[0] if others else picture)
+    return {"picture": picture, "edited": edited, "folder": folder, "share": share,
+            "shown": picture}  # fmt: skip
+
+
+def _asked(model: PortraitModel | None, kind: str, prompt: str, **fields: object) -> Generation:
+    assert model is not None
+    made = Generation.objects.create(
+        owner=model.owner, portrait_model=model, kind=kind, prompt=prompt, state="succeeded",
+        engine="miniature", charged=6, seed=3, **fields,
+    )  # fmt: skip
+    Appearance.objects.create(generation=made, portrait_model=model, place=0)
+    return made
+
+
+def _scored(png: bytes, seed: int, likeness: int = 91) -> GeneratedImage:
+    return GeneratedImage(png, seed, (FaceScore(likeness, turned=0.3),))
 
 
 def _unfinished(model: PortraitModel, sitter: Sitter) -> None:

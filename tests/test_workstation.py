@@ -11,8 +11,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import ledger
+from generator.assets.models import Asset
 from generator.jobs.models import Generation
 from generator.jobs.notify import fragment, rows_of
+from generator.library import services as library
 from generator.portraits.models import PortraitModel
 from generator.workstation import history
 from tests import rows
@@ -223,15 +225,26 @@ def test_properties_come_back_into_the_form(alice: User, alice_client: Client) -
     assert (values["prompt"], values["seed"], values["count"]) == ("at the beach", 7, 2)
 
 
-def test_deleting_pictures_is_asked_and_done(
+def test_deleting_pictures_hides_them_and_is_undone_until_they_are_gone(
     alice: User, alice_client: Client, charlie_client: Client
 ) -> None:
     made = rows.generation(rows.portrait_model(alice))
     address = f"/generations/{made.id}/delete/"
     assert charlie_client.post(address, **HTMX).status_code == 404
-    assert "removed for good" in alice_client.get(address, **HTMX).content.decode()
-    assert "close-dialog" in alice_client.post(address, **HTMX)["HX-Trigger"]
-    assert not Generation.objects.exists()
+    assert "removed for good" in alice_client.get(address).content.decode()
+    answer = alice_client.post(address, **HTMX)
+    assert "deleted" in answer["HX-Trigger"] and "Undo" in answer.content.decode()
+    assert f"generation-{made.id}" not in alice_client.get("/create/").content.decode()
+    assert charlie_client.post(f"/generations/{made.id}/restore/", **HTMX).status_code == 404
+    assert alice_client.post(f"/generations/{made.id}/restore/", **HTMX).status_code == 200
+    assert f"generation-{made.id}" in alice_client.get("/create/").content.decode()
+    alice_client.post(address, **HTMX)
+    library.purge()
+    assert Generation.objects.exists()  # the seconds of undoing are not over
+    Generation.objects.update(deleted_at=timezone.now() - timedelta(minutes=1))
+    library.purge()
+    assert not Generation.objects.exists() and not Asset.objects.filter(kind="image").exists()
+    assert alice_client.post(f"/generations/{made.id}/restore/", **HTMX).status_code == 404
 
 
 def test_a_prompt_is_only_ever_text(alice: User, alice_client: Client) -> None:

@@ -56,7 +56,7 @@ def test_ideas_become_words_and_the_button_says_the_cost(alice: User, window: Ne
     page.click("text=Light")
     page.click("[data-word='golden light']")
     expect(page.locator("#prompt")).to_have_value("in a cafe, golden light")
-    page.click(".segmented label:has-text('4')")
+    page.click("label:has([name=count][value='4'])")
     expect(button).to_have_text("Generate · 16 credits")
     expect(button).to_be_enabled()
 
@@ -91,23 +91,21 @@ def test_properties_of_an_outcome_go_back_into_the_form(alice: User, window: New
     )
 
 
-def test_deleting_by_keyboard_gives_the_focus_back_or_removes_the_card(
+def test_deleting_by_keyboard_hides_the_card_and_undo_shows_it_again(
     alice: User, window: NewWindow
 ) -> None:
     made = rows.generation(rows.portrait_model(alice))
     page = window(alice)
     page.goto("/create/")
-    bin_ = page.locator(f"#generation-{made.id} [aria-label=Delete]")
-    bin_.focus()
+    card = page.locator(f"#generation-{made.id}")
+    card.locator("[aria-label=Delete]").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#dialog h2")).to_have_text("Delete 2 pictures")
-    page.keyboard.press("Escape")
-    expect(bin_).to_be_focused()
+    expect(card).to_be_hidden()
+    assert Generation.objects.get().deleted_at
+    page.locator("[data-undo-button]").focus()
     page.keyboard.press("Enter")
-    page.click("#dialog button:has-text('Delete')")
-    expect(page.locator(f"#generation-{made.id}")).to_have_count(0)
-    expect(page.locator("#dialog")).to_be_hidden()
-    assert not Generation.objects.exists()
+    expect(card).to_be_visible()
+    assert not Generation.objects.get().deleted_at
 
 
 def test_a_picture_opens_large_and_turns_by_arrow_keys(alice: User, window: NewWindow) -> None:
@@ -115,8 +113,11 @@ def test_a_picture_opens_large_and_turns_by_arrow_keys(alice: User, window: NewW
     page = window(alice)
     page.goto("/create/")
     page.locator("a.picture__open").first.click()
+    page.click("#dialog summary:has-text('Parameters')")
     expect(page.locator("#dialog .facts")).to_contain_text("Seed7")
     page.keyboard.press("ArrowRight")
+    expect(page.locator("#dialog .viewer")).not_to_have_attribute("data-viewer", "")
+    page.click("#dialog summary:has-text('Parameters')")
     expect(page.locator("#dialog .facts")).to_contain_text("Seed8")
 
 

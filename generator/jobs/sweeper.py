@@ -22,6 +22,7 @@ from generator.assets import services as assets
 from generator.assets.models import Asset
 from generator.jobs import absent, bell, lifecycle, notify, retention, services
 from generator.jobs.models import Training
+from generator.library import services as library
 from generator.portraits.models import PortraitModel
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ def sweep() -> None:
     for noun, model in notify.NOUNS.items():
         lifecycle.requeue_expired(model)
         _ring_again(noun)
+    library.purge()
 
 
 def _ring_again(noun: str) -> None:

@@ -84,6 +84,9 @@ def update_portrait_model(portrait_model: PortraitModel, **changes: str | bool) 
         Asset.objects.filter(pk=portrait_model.reference_id).update(
             is_public=portrait_model.is_public
         )
+        if not portrait_model.is_public:  # nobody sees pictures of somebody private
+            shows = Asset.objects.filter(generation__in=jobs.generations_of(portrait_model))
+            shows.filter(is_public=True).update(is_public=False, published_at=None)
     return portrait_model
 
 

@@ -18,7 +18,7 @@ from billing import resume
 from billing.plans import plan_of
 from billing.refusals import Refusal
 from generator import upgrade
-from generator.assets.models import Asset
+from generator.assets.models import MADE, Asset
 from generator.jobs.models import Training
 from generator.portraits import services, surplus
 from generator.portraits.links import canonical
@@ -61,7 +61,7 @@ def portrait_model(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     models = with_training(PortraitModel.objects.visible_to(request.user))
     found = get_object_or_404(models, id=id)
     pictures = Asset.objects.visible_to(request.user).filter(
-        generation__portrait_model=found, kind=Asset.Kind.IMAGE
+        generation__appearances__portrait_model=found, kind__in=MADE
     )
     return render(
         request,

@@ -17,11 +17,13 @@ from django.utils.safestring import SafeString
 from billing.payments.prices import Offer
 from billing.plans import cost
 from generator.assets.models import Asset
-from generator.jobs import turns
+from generator.engine.wording import clean
+from generator.jobs import pace, turns
 from generator.jobs.models import Generation, Job, Training
-from generator.portraits.mentions import shown
+from generator.portraits.mentions import REFERENCE, shown
 from generator.portraits.models import PortraitModel
 from generator.portraits.surplus import is_surplus
+from generator.styles import catalogue
 
 register = template.Library()
 
@@ -169,6 +171,71 @@ def people(generation: Generation) -> list[PortraitModel]:
     if "appearances" not in getattr(generation, "_prefetched_objects_cache", {}):
         rows = rows.select_related("portrait_model")
     return [one.portrait_model for one in rows]
+
+
+@register.filter
+def tile_words(prompt: str) -> str:
+    """A tile's text for those who do not see it: the prompt without ids, not too long."""
+    plain = clean(prompt)
+    return plain[:100] or "A picture"
+
+
+@register.filter
+def style_title(generation: Generation) -> str:
+    known = catalogue.styles().get(generation.style)
+    return known.title if known else generation.style
+
+
+WHAT = {
+    "video": "A clip", "edit": "An edit", "enhance": "An enlargement", "restyle": "A restyling",
+    "vary": "Variations",
+}  # fmt: skip
+
+
+@register.filter
+def asked_for(generation: Generation) -> str:
+    """`3 pictures`, `A clip`, `Variations`."""
+    if generation.kind in WHAT:
+        return WHAT[generation.kind]
+    return f"{generation.count} picture{'' if generation.count == 1 else 's'}"
+
+
+@register.filter
+def shape(generation: Generation) -> str:
+    """`16x9`: what its placeholders look like."""
+    if generation.aspect_ratio == "auto":
+        named = set(REFERENCE.findall(generation.prompt))  # no question to the database
+        return "7x4" if generation.kind == "image" and len(named) > 1 else "1x1"
+    return generation.aspect_ratio.replace(":", "x")
+
+
+@register.filter
+def looks(generation: Generation) -> list[bool]:
+    """For each of its pictures whether there is something to see of it by now."""
+    known = [length > 0 for length in generation.preview_lengths]
+    if generation.preview and not known:
+        known = [True]
+    return (known + [False] * generation.count)[: generation.count]
+
+
+@register.filter
+def uncharged_words(generation: Generation) -> str:
+    """Why some of the credits came back although there are pictures."""
+    back = credits(generation.charged * generation.uncharged // generation.count)
+    made = len(pictures(generation))
+    what = "was not alike enough or did not come out"
+    if generation.count == made and generation.likeness_floor:
+        what = f"stayed below a likeness of {generation.likeness_floor}"
+    return f"{generation.uncharged} of {generation.count} {what}: {back} came back."
+
+
+@register.filter
+def wait_words(jobs_ahead: int) -> str:
+    """`, about 2 min`, from how long generations take here; nothing while nobody knows."""
+    seconds = pace.wait_s(jobs_ahead)
+    if seconds < 1:
+        return ""
+    return f", about {round(seconds)} s" if seconds < 90 else f", about {round(seconds / 60)} min"
 
 
 @register.filter

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.http import QueryDict
 
 from billing.refusals import Refusal
+from generator.assets.models import Asset
 from generator.engine import attributes
 from generator.jobs.models import Generation
-from generator.portraits import mentions
+from generator.jobs.requests import CANDIDATES_MAX, FROM_A_PICTURE, RECOGNISED
 from generator.portraits.models import PortraitModel
-from generator.templatetags.studio_tags import people
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -33,6 +33,16 @@ CHIPS = (
     ]),
 )  # fmt: skip
 SEED_MAX = 2**32 - 1
+PICTURES = ("source", "pose", "style_picture", "mask")
+# What the person chose last is there again the next time. Words and pictures are not.
+REMEMBERED = (
+    "kind", "count", "aspect_ratio", "quality", "seconds", "size_px", "best_of", "likeness_floor",
+)  # fmt: skip
+FIRST: dict[str, Any] = {
+    "kind": "image", "prompt": "", "negative_prompt": "", "count": 1, "seed": "", "style": "",
+    "aspect_ratio": "auto", "quality": "standard", "seconds": 3, "size_px": 1024, "best_of": 1,
+    "likeness_floor": 0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,46 +50,91 @@ class Wanted:
     """A readable request. The service decides whether it is allowed."""
 
     id: uuid.UUID
-    portrait_model: PortraitModel
+    kind: str
     prompt: str
-    negative_prompt: str
-    count: int
-    seed: int | None
+    people: list[PortraitModel]
+    fields: dict[str, Any] = field(default_factory=dict)  # of the generation's row
 
     @classmethod
     def read(cls, user: User, sent: QueryDict) -> Wanted:
-        """Raises Refusal: no_model, bad_count, bad_seed."""
+        """Raises Refusal: bad_kind, no_model, not_found, bad_count, bad_seed and the like."""
+        kind = sent.get("kind", "image")
+        if kind not in Generation.Kind.values or kind == Generation.Kind.FACE:
+            raise Refusal("bad_kind", "There is no such kind of picture.")
+        fields: dict[str, Any] = {
+            "negative_prompt": sent.get("negative_prompt", ""),
+            "count": _number(sent, "count", 1, "bad_count", "how many pictures to make"),
+            "best_of": _number(sent, "best_of", 1, "bad_best_of", "how many to choose from"),
+            "likeness_floor": _number(sent, "likeness_floor", 0, "bad_floor", "a likeness"),
+            "seed": _seed(sent.get("seed", "")) if sent.get("seed_mode") == "fixed" else None,
+            "quality": sent.get("quality", "standard"),
+            "style": sent.get("style", ""),
+            **{name: own_picture(user, sent.get(name, "")) for name in PICTURES},
+        }
         return cls(
             id=as_uuid(sent.get("id", "")) or uuid.uuid4(),
-            portrait_model=chosen(user, sent.get("model", "")),
+            kind=kind,
             prompt=sent.get("prompt", ""),
-            negative_prompt=sent.get("negative_prompt", ""),
-            count=_count(sent.get("count", "1")),
-            seed=_seed(sent.get("seed", "")) if sent.get("seed_mode") == "fixed" else None,
+            people=_people(user, sent, kind),
+            fields=fields | _of_kind(kind, sent),
         )
 
+    @property
+    def remembered(self) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in {"kind": self.kind, **self.fields}.items()
+            if name in REMEMBERED and value is not None
+        }
 
-def initial(generation: Generation | None = None) -> dict[str, Any]:
-    """What the composer holds at first: nothing, or the properties of an outcome."""
+
+def _of_kind(kind: str, sent: QueryDict) -> dict[str, Any]:
+    """What only some kinds have; what other kinds left in the form is not theirs."""
+    only: dict[str, Any] = {"aspect_ratio": "auto", "seconds": None, "size_px": None}
+    if kind in ("image", "video"):
+        only["aspect_ratio"] = sent.get("aspect_ratio", "auto")
+    if kind == "video":
+        only |= {"seconds": _number(sent, "seconds", 3, "bad_seconds", "how long the clip lasts")}
+    if kind == "enhance":
+        only |= {"size_px": _number(sent, "size_px", 0, "bad_size", "how large it becomes")}
+    if kind in ("video", "enhance"):
+        only |= {"count": 1, "best_of": 1, "likeness_floor": 0}
+    if kind != "image":
+        only["pose"] = None
+    if kind not in FROM_A_PICTURE and kind != "video":
+        only["source"] = None
+    if kind != "edit":
+        only["mask"] = None
+    if kind not in ("image", "restyle"):
+        only["style_picture"] = None
+    if kind not in ("image", "video"):
+        only["style"] = ""
+    return only
+
+
+def initial(generation: Generation | None = None, picture: Asset | None = None) -> dict[str, Any]:
+    """What the composer holds at first, or the properties of an outcome."""
     if generation is None:
-        return {"prompt": "", "negative_prompt": "", "count": 1, "seed": ""}
-    return {
-        "prompt": mentions.shown(generation.prompt, people(generation)),
-        "negative_prompt": generation.negative_prompt,
-        "count": generation.count,
-        "seed": generation.seed,
-    }
+        return dict(FIRST)
+    values = {name: getattr(generation, name) for name in (*FIRST, *PICTURES) if name != "prompt"}
+    if picture is not None and picture.seed is not None:
+        values["seed"] = picture.seed
+    return {name: FIRST.get(name) if value is None else value for name, value in values.items()}
 
 
-def typed(sent: QueryDict) -> dict[str, Any]:
-    """What the composer held when it was sent, for showing it again."""
-    count = sent.get("count", "1")
-    return {
-        "prompt": sent.get("prompt", ""),
-        "negative_prompt": sent.get("negative_prompt", ""),
-        "count": int(count) if count.isascii() and count.isdigit() and len(count) < 4 else 1,
-        "seed": sent.get("seed", "") if sent.get("seed_mode") == "fixed" else "",
-    }
+def typed(user: User, sent: QueryDict) -> dict[str, Any]:
+    """What the composer held when it was sent, for showing it again; the usual for what is odd."""
+    values = dict(FIRST)
+    for name, usual in FIRST.items():
+        text = sent.get(name, "")
+        if isinstance(usual, str):
+            values[name] = text
+        elif text.isascii() and text.isdigit() and len(text) <= 5:
+            values[name] = int(text)
+    values["kind"] = values["kind"] if values["kind"] in Generation.Kind.values else "image"
+    values["seed"] = values["seed"] if sent.get("seed_mode") == "fixed" else ""
+    values["people"] = sent.getlist("person")
+    return values | {name: own_if_any(user, sent.get(name, "")) for name in PICTURES}
 
 
 def as_uuid(sent: str) -> uuid.UUID | None:
@@ -89,18 +144,44 @@ def as_uuid(sent: str) -> uuid.UUID | None:
         return None
 
 
-def chosen(user: User, sent: str) -> PortraitModel:
+def own_picture(user: User, sent: str) -> Asset | None:
+    """One of this person's own pictures; None where none was sent. Raises Refusal."""
+    if not sent:
+        return None
     asked = as_uuid(sent)
+    live = Asset.objects.filter(owner=user, deleted_at__isnull=True)
+    own = live.filter(id=asked).first() if asked else None
+    if own is None:
+        raise Refusal("not_found", "There is no such picture.", status=404)
+    return own
+
+
+def own_if_any(user: User, sent: str) -> Asset | None:
+    """For showing: a broken address is the plain page."""
+    try:
+        return own_picture(user, sent)
+    except Refusal:
+        return None
+
+
+def _people(user: User, sent: QueryDict, kind: str) -> list[PortraitModel]:
+    """Whom an image or a clip shows, or who may be in the picture that is worked on."""
+    if kind in RECOGNISED:
+        wanted = [found for found in map(as_uuid, sent.getlist("person")) if found]
+        usable = PortraitModel.objects.usable_by(user).filter(id__in=wanted[:CANDIDATES_MAX])
+        return list(usable)
+    asked = as_uuid(sent.get("model", ""))
     found = PortraitModel.objects.usable_by(user).filter(id=asked).first() if asked else None
     if found is None:
         raise Refusal("no_model", "Please choose a portrait model first.")
-    return found
+    return [found]
 
 
-def _count(sent: str) -> int:
-    if not (sent.isascii() and sent.isdigit() and len(sent) <= 3):
-        raise Refusal("bad_count", "Please choose how many pictures to make.")
-    return int(sent)
+def _number(sent: QueryDict, name: str, usual: int, code: str, what: str) -> int:
+    text = sent.get(name, "").strip() or str(usual)
+    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+        raise Refusal(code, f"Please choose {what}.")
+    return int(text)
 
 
 def _seed(sent: str) -> int:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db.models import Q, QuerySet
+from django.conf import settings
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
+from generator.assets.models import Asset
 from generator.jobs import turns
-from generator.jobs.models import Generation
+from generator.jobs.models import Appearance, Generation
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -26,16 +28,28 @@ class Page:
     before: str  # the cursor of the next page, blank on the last one
 
 
+def engine() -> str:
+    """The engine that pictures are asked of."""
+    return str(settings.ENGINE_IMAGE)
+
+
 def rows(user: User) -> QuerySet[Generation]:
-    """A person's generations with all that a fragment shows, in two queries for any number."""
-    own = Generation.objects.filter(owner=user)
-    return own.select_related("portrait_model").prefetch_related("assets")
+    """A person's generations with all that a fragment shows, in three queries for any number."""
+    own = Generation.objects.filter(owner=user, deleted_at__isnull=True)
+    return own.select_related("portrait_model").prefetch_related(
+        Prefetch("assets", Asset.objects.filter(deleted_at__isnull=True)),
+        Prefetch("appearances", Appearance.objects.select_related("portrait_model")),
+    )
 
 
-def page(user: User, *, before: str = "", kind: str = Generation.Kind.IMAGE) -> Page:
-    """The generations older than the cursor `before`; a broken cursor is the first page."""
-    wanted = rows(user).filter(kind=kind)
-    cursor = _read(before)
+def page(user: User, *, before: str = "", kind: str = "") -> Page:
+    """The generations older than the cursor `before`; a broken cursor is the first page.
+
+    Of one `kind`, or of all that the workstation makes.
+    """
+    made = rows(user)
+    wanted = made.filter(kind=kind) if kind else made.exclude(kind=Generation.Kind.FACE)
+    cursor = read_cursor(before)
     if cursor:
         moment, last_id = cursor
         wanted = wanted.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last_id))
@@ -55,11 +69,11 @@ def _place_in_line(generations: list[Generation]) -> None:
         generation.jobs_ahead = places.get(generation.pk, 0)  # type: ignore[attr-defined]
 
 
-def cursor_of(generation: Generation) -> str:
-    return f"{generation.created_at.isoformat()}_{generation.id}"
+def cursor_of(row: Generation | Asset) -> str:
+    return f"{row.created_at.isoformat()}_{row.id}"
 
 
-def _read(cursor: str) -> tuple[datetime, uuid.UUID] | None:
+def read_cursor(cursor: str) -> tuple[datetime, uuid.UUID] | None:
     moment, _, last_id = cursor.rpartition("_")
     try:
         parsed = parse_datetime(moment)

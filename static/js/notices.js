@@ -4,6 +4,7 @@
   const region = document.getElementById("notices");
   if (!region) return;
   const STAY_MS = 6000;
+  const UNDO_MS = 10000; // as generator/library/services.py
 
   const raise = () => {
     if (!region.showPopover) return;
@@ -15,7 +16,7 @@
     if (notice.matches(".notice--bad, .notice--danger, .notice--error")) return;
     let timer = 0;
     const leave = () => notice.remove();
-    const wait = () => { timer = setTimeout(leave, STAY_MS); };
+    const wait = () => { timer = setTimeout(leave, notice.matches("[data-undo]") ? UNDO_MS : STAY_MS); };
     for (const name of ["pointerenter", "focusin"]) notice.addEventListener(name, () => clearTimeout(timer));
     for (const name of ["pointerleave", "focusout"]) notice.addEventListener(name, wait);
     wait();

@@ -1,0 +1,143 @@
+"""What is in the library: filters from the address, a page at a time, by keyset.
+
+A page asks for its rows by the moment and the id of the last one shown, so the ten thousandth
+picture costs what the first one does.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from django.db.models import Q
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+
+from generator.assets.models import MADE, Asset, AssetQuerySet
+from generator.workstation.history import cursor_of, read_cursor
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+PAGE = 40  # pictures; two screens of a desk, four of a phone
+WORDS_MAX = 200
+NOBODY = uuid.UUID(int=0)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What is looked for. Broken values look for everything."""
+
+    model: uuid.UUID | None = None
+    kind: str = ""
+    folder: uuid.UUID | None = None
+    is_favourite: bool = False
+    likeness: int = 0  # at least
+    words: str = ""
+    since: date | None = None
+    until: date | None = None
+
+    @classmethod
+    def read(cls, sent: QueryDict) -> Filters:
+        likeness = sent.get("likeness", "")
+        kind = sent.get("kind", "")
+        return cls(
+            model=_as_uuid(sent.get("model", "")),
+            kind=kind if kind in MADE else "",
+            folder=_as_uuid(sent.get("folder", "")),
+            is_favourite=sent.get("favourite") == "1",
+            likeness=min(100, int(likeness)) if likeness.isascii() and likeness.isdigit() else 0,
+            words=sent.get("q", "").replace("\x00", "").strip()[:WORDS_MAX],
+            since=_as_date(sent.get("since", "")),
+            until=_as_date(sent.get("until", "")),
+        )
+
+    @property
+    def query(self) -> str:
+        """The same filters as an address carries them."""
+        values = {
+            "model": self.model, "kind": self.kind, "folder": self.folder,
+            "favourite": "1" if self.is_favourite else "", "likeness": self.likeness or "",
+            "q": self.words, "since": self.since, "until": self.until,
+        }  # fmt: skip
+        return urlencode({name: value for name, value in values.items() if value})
+
+    def apply(self, pictures: AssetQuerySet) -> AssetQuerySet:
+        if self.model:
+            pictures = pictures.filter(generation__appearances__portrait_model=self.model)
+        if self.kind:
+            pictures = pictures.filter(kind=self.kind)
+        if self.folder:
+            pictures = pictures.filter(folder=self.folder)
+        if self.is_favourite:
+            pictures = pictures.filter(is_favourite=True)
+        if self.likeness:
+            pictures = pictures.filter(likeness__gte=self.likeness)
+        if self.words:
+            pictures = pictures.filter(generation__prompt__icontains=self.words)
+        if self.since:
+            pictures = pictures.filter(created_at__gte=_midnight(self.since))
+        if self.until:
+            pictures = pictures.filter(created_at__lt=_midnight(self.until + timedelta(days=1)))
+        return pictures
+
+
+@dataclass(frozen=True)
+class Shelf:
+    pictures: list[Asset]
+    before: str  # the cursor of the next page, blank on the last one
+
+
+def shelf(
+    user: User, filters: Filters, *, before: str = "", among: AssetQuerySet | None = None
+) -> Shelf:
+    """One page of what this person made (`among` some), newest first. One query."""
+    everything = Asset.objects.all() if among is None else among
+    own: AssetQuerySet = everything.made().filter(owner=user)
+    found = filters.apply(own)
+    cursor = read_cursor(before)
+    if cursor:
+        moment, last_id = cursor
+        found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last_id))
+    shown = found.select_related("generation").only(*COLUMNS).order_by("-created_at", "-id")
+    pictures = list(shown[: PAGE + 1])
+    more = len(pictures) > PAGE
+    _address(pictures)
+    return Shelf(pictures[:PAGE], cursor_of(pictures[PAGE - 1]) if more else "")
+
+
+def _address(pictures: list[Asset]) -> None:
+    """Sets `page_url` and `media_url`: looking an address up costs more than a row does."""
+    page, media = (reverse(name, args=[NOBODY]) for name in ("picture", "asset"))
+    for one in pictures:
+        one.page_url = page.replace(str(NOBODY), str(one.pk))  # type: ignore[attr-defined]
+        one.media_url = media.replace(str(NOBODY), str(one.pk))  # type: ignore[attr-defined]
+
+
+COLUMNS = (
+    "id", "kind", "width", "height", "likeness", "color", "is_favourite", "index", "created_at",
+    "generation__id", "generation__prompt",
+)  # fmt: skip
+
+
+def _as_uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def _as_date(text: str) -> date | None:
+    try:
+        return parse_date(text)
+    except ValueError:
+        return None
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, datetime.min.time()))
