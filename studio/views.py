@@ -30,7 +30,7 @@ def _own_things(user: User | AnonymousUser) -> dict[str, Any]:
     if not user.is_authenticated:
         return {}
     ready = PortraitModel.objects.filter(owner=user).exclude(weights="")
-    pictures = Asset.objects.filter(owner=user, kind=Asset.Kind.IMAGE, generation__isnull=False)
+    pictures = Asset.objects.made().filter(owner=user, generation__isnull=False)
     return {
         "models": ready[:MODELS_SHOWN],
         "latest": pictures.select_related("generation")[:PICTURES_SHOWN],

@@ -280,3 +280,35 @@ def test_a_clip_of_a_picture_keeps_its_shape_and_shows_one_person(
     both = engine.generate(GenerateRequest("image", "x", num_inference_steps=4), people)[0]
     with pytest.raises(EngineError, match="one person"):
         engine.animate(AnimateRequest(image=both.png), people[:1])
+
+
+# --- enlarging somebody who is known ------------------------------------------------------
+def spoilt(data: bytes, px: int) -> bytes:
+    out = io.BytesIO()
+    small = opened(data).resize((px, px), Image.Resampling.BOX)
+    small.resize((512, 512), Image.Resampling.BICUBIC).save(out, "PNG")
+    return out.getvalue()
+
+
+@TRAINED
+def test_a_blurred_face_is_restored_as_whoever_it_is(
+    engine: DiffusersEngine, people: list[bytes]
+) -> None:
+    blurred = spoilt(draw(engine, people[1:]).png, 28)
+    request = GenerateRequest("enhance", "", image=blurred, size_px=512, recognise=True)
+    (plain,) = engine.generate(request, seed=4)
+    (known,) = engine.generate(request, people[1:], seed=4)
+    yardstick = engine.read_adapter(people[1]).yardstick
+    (before,) = engine.judge.faces(opened(plain.png), [yardstick])
+    assert known.likeness >= before.likeness + 5
+    assert opened(known.png).size == (512, 512)
+
+
+@TRAINED
+def test_a_sharp_picture_is_enlarged_and_not_drawn_anew(
+    engine: DiffusersEngine, people: list[bytes]
+) -> None:
+    sharp = draw(engine, people[:1]).png
+    request = GenerateRequest("enhance", "", image=sharp, size_px=1024, recognise=True)
+    (plain,), (known,) = engine.generate(request), engine.generate(request, people[:1])
+    assert known.png == plain.png

@@ -193,7 +193,8 @@ class DiffusersEngine:
     ) -> Make:
         """What draws the pictures of this request, one after the other."""
         if request.kind == "enhance":
-            return self.retoucher.enhance(request, self.description.enhance_px)
+            sizes = self.description.enhance_px
+            return self.retoucher.enhance(request, sizes, people, settings, wear)
         if request.kind in ("edit", "restyle", "vary"):
             retouch = getattr(self.retoucher, request.kind)
             make: Make = retouch(request, people, settings, wear)

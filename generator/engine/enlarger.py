@@ -11,6 +11,8 @@ from generator.engine import pictures
 from generator.engine.interface import OnStep, Step
 
 HOLDS = 1.0  # mean levels lost by halving a picture that has no finer detail
+# Mean levels lost by halving 128 px: 1.2 to 3.3 of pictures, 0.5 to 1.15 of ones of 64 px or less.
+BLURRED = 1.2
 LEAST_PX = 128  # what the base model's latents hold
 
 
@@ -70,6 +72,14 @@ def halvings(picture: Image.Image, height_px: int) -> int:
             break
         picture, count = half, count + 1
     return count
+
+
+def is_blurred(picture: Image.Image) -> bool:
+    """Whether there is hardly more detail in it than 64 px hold."""
+    size = (LEAST_PX, LEAST_PX * picture.height // picture.width)
+    small = picture.resize(size, Image.Resampling.BOX)
+    back = _half(small).resize(size, Image.Resampling.BICUBIC)
+    return bool(np.abs(np.asarray(small, dtype=np.float32) - np.asarray(back)).mean() < BLURRED)
 
 
 def _half(picture: Image.Image) -> Image.Image:

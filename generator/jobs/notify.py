@@ -141,5 +141,5 @@ def rows_of(noun: str) -> QuerySet[Any]:
     """The rows of a noun with all that their partial shows."""
     if noun == "training":
         return Training.objects.select_related("owner", "portrait_model__reference")
-    rows = Generation.objects.select_related("owner", "portrait_model")
-    return rows.prefetch_related("assets")
+    rows = Generation.objects.filter(deleted_at__isnull=True)
+    return rows.select_related("owner", "portrait_model").prefetch_related("assets")

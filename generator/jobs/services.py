@@ -94,6 +94,8 @@ def submit_locked(
             "prompt_too_long", f"The prompt is longer than {PROMPT_MAX:,} characters. Shorten it."
         )
     kept, people = mentions.resolve(user, typed, picked) if kind != "face" else (typed, [])
+    if kind in requests.RECOGNISED:  # who is named comes first, the others may be in it as well
+        people += [one for one in picked if one not in people]
     wanted = Generation(
         id=id,
         owner=user,

@@ -18,7 +18,9 @@ from generator.jobs.models import Generation, Training
 # Polled more often than anything else: no join and no prefetch that an unfinished job does without.
 ROWS: dict[str, QuerySet[Any]] = {
     "training": Training.objects.all(),
-    "generation": Generation.objects.select_related("portrait_model"),
+    "generation": Generation.objects.filter(deleted_at__isnull=True).select_related(
+        "portrait_model"
+    ),
 }
 
 

@@ -219,6 +219,24 @@ def looks(generation: Generation) -> list[bool]:
 
 
 @register.filter
+def missing_words(generation: Generation) -> str:
+    """`Asked for Ada and Byron: found Ada 82, Byron missing.`; nothing where all are there."""
+    faces = [face for asset in pictures(generation) for face in asset.measures.get("faces", [])]
+    if not any(face["missing"] for face in faces):
+        return ""
+    names = {str(model.pk): model.name for model in people(generation)}
+    best: dict[str, int] = {}
+    for face in faces:
+        likeness = 0 if face["missing"] else face["likeness"]
+        best[face["model"]] = max(best.get(face["model"], 0), likeness)
+    asked = " and ".join(names.get(id, "somebody") for id in best)
+    found = ", ".join(
+        f"{names.get(id, 'somebody')} {likeness or 'missing'}" for id, likeness in best.items()
+    )
+    return f"Asked for {asked}: found {found}."
+
+
+@register.filter
 def uncharged_words(generation: Generation) -> str:
     """Why some of the credits came back although there are pictures."""
     back = credits(generation.charged * generation.uncharged // generation.count)
