@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from billing.refusals import Refusal
 from generator.assets.models import FOLDER_NAME_MAX, Asset, AssetQuerySet, Folder, Share
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 UNDO = timedelta(seconds=10)
 GRACE = timedelta(seconds=5)  # for the request of somebody who undoes at the last moment
-AT_ONCE = 500  # pictures that one action moves, deletes or packs
+AT_ONCE = 150  # pictures that one action moves, deletes or packs: a form has 200 fields at most
 FOLDERS_MAX = 200
 PURGED_AT_ONCE = 200
 
@@ -156,7 +157,10 @@ def publish(picture: Asset) -> None:
                 f"{closed.name} is a private model. Make it public first, or share a link.",
                 status=409,
             )
-        Asset.objects.filter(pk=picture.pk).update(is_public=True, published_at=Now())
+        Asset.objects.filter(pk=picture.pk).update(
+            is_public=True,
+            published_at=timezone.now(),  # SQLite's own clock is too coarse for a cursor
+        )
 
 
 def unpublish(pictures: Iterable[Asset] | AssetQuerySet) -> None:
