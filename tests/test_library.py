@@ -82,7 +82,8 @@ def test_filters_find_what_they_say(alice: User, ada: PortraitModel, alice_clien
     beach = picture(ada, prompt="at the BEACH", likeness=95, is_favourite=True)
     clip = picture(ada, prompt="in the snow", kind="video", likeness=40)
     both = picture(ada, prompt="in a cafe", likeness=80, folder=folder, created_at=old)
-    Appearance.objects.create(generation_id=both.generation_id, portrait_model=byron, place=1)
+    assert both.generation
+    Appearance.objects.create(generation=both.generation, portrait_model=byron, place=1)
     alone = picture(byron, prompt="in a garden", likeness=None)
     day = old.date().isoformat()
     for query, found in (

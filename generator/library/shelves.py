@@ -79,7 +79,8 @@ class Filters:
         if self.likeness:
             pictures = pictures.filter(likeness__gte=self.likeness)
         if self.words:
-            pictures = pictures.filter(generation__prompt__icontains=self.words)
+            said = Q(generation__prompt__icontains=self.words)
+            pictures = pictures.filter(said | Q(generation__style__icontains=self.words))
         if self.since:
             pictures = pictures.filter(created_at__gte=_midnight(self.since))
         if self.until:
