@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from generator.jobs.models import Generation
 
 WORST_PX = 512
+Marked = tuple[bytes, bytes]  # MP4 and WebM
 
 
 def store_generated(generation: Generation, index: int, generated: GeneratedImage) -> Asset:
@@ -42,7 +43,15 @@ def store_generated(generation: Generation, index: int, generated: GeneratedImag
     )
 
 
-def store_clip(generation: Generation, clip: Clip) -> Asset:
+def marked_clip(generation: Generation, clip: Clip) -> Marked | None:
+    """The clip once more with the mark, MP4 and WebM, where the plan shows one. Takes seconds."""
+    if not _is_marked(generation):
+        return None
+    frames = (marks.marked(Image.fromarray(frame)) for frame in film.decode(clip.mp4))
+    return film.encode(map(np.asarray, frames), width=clip.width, height=clip.height, fps=clip.fps)
+
+
+def store_clip(generation: Generation, clip: Clip, marked: Marked | None) -> Asset:
     """The clip of a job: H.264 as its file, VP9 and the worst frame beside it."""
     found = measures.of_clip(generation, clip)
     asset = Asset(
@@ -56,9 +65,9 @@ def store_clip(generation: Generation, clip: Clip) -> Asset:
     poster = _opened(clip.poster)
     worst = _opened(clip.worst_picture) if clip.worst_picture else None
     beside = {".webm": clip.webm, **_worst(worst)}
-    if asset.is_marked:
-        mp4, webm = _marked_clip(clip)
-        copies = {".mp4": mp4, ".webm": webm, **_thumbnails(marks.marked(poster))}
+    asset.is_marked = marked is not None
+    if marked:
+        copies = {".mp4": marked[0], ".webm": marked[1], **_thumbnails(marks.marked(poster))}
         beside |= _with_mark(copies | _worst(worst and marks.marked(worst)))
     return save(asset, clip.mp4, "mp4", poster, beside)
 
@@ -114,8 +123,7 @@ def _about(generation: Generation, index: int) -> dict[str, object]:
         "kind": Asset.Kind(generation.kind),
         "generation": generation,
         "index": index,
-        # A face becomes a reference: nobody's model shall learn the mark.
-        "is_marked": generation.kind != Asset.Kind.FACE and plan_of(generation.owner).watermark,
+        "is_marked": _is_marked(generation),
     }
 
 
@@ -131,10 +139,9 @@ def _with_mark(files: dict[str, bytes]) -> dict[str, bytes]:
     return {marks.MARK + ending: data for ending, data in files.items()}
 
 
-def _marked_clip(clip: Clip) -> tuple[bytes, bytes]:
-    """MP4 and WebM with the mark on every frame."""
-    frames = (marks.marked(Image.fromarray(frame)) for frame in film.decode(clip.mp4))
-    return film.encode(map(np.asarray, frames), width=clip.width, height=clip.height, fps=clip.fps)
+def _is_marked(generation: Generation) -> bool:
+    """A face becomes a reference: nobody's model shall learn the mark."""
+    return generation.kind != Asset.Kind.FACE and plan_of(generation.owner).watermark
 
 
 def _png(picture: Image.Image) -> bytes:

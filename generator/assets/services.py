@@ -158,7 +158,7 @@ def delete_assets(assets: Iterable[Asset]) -> None:
 
 
 def file_names(asset: Asset) -> list[str]:
-    """Every stored file of an asset: the picture or clip, what lies beside it, all with the mark."""
+    """Every stored file of an asset: itself, what lies beside it, and the copies with the mark."""
     endings = [PurePosixPath(str(asset.file.name)).suffix]
     endings += [f"_{side}.webp" for side in _sides(asset)]
     if asset.is_clip:
@@ -168,7 +168,7 @@ def file_names(asset: Asset) -> list[str]:
 
 
 def shown_name(asset: Asset, ending: str = "") -> str:
-    """The file that leaves the studio, as the owner's plan has it: the picture's, or a sibling's."""
+    """The file that leaves the studio, as the owner's plan has it: itself, or a sibling."""
     ending = ending or PurePosixPath(str(asset.file.name)).suffix
     return sibling(asset, marks.MARK + ending if marks.is_shown(asset) else ending)
 

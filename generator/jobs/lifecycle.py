@@ -201,9 +201,10 @@ def finish_generation(generation: Generation, images: Sequence[GeneratedImage]) 
 
 def finish_clip(generation: Generation, clip: Clip) -> None:
     """Write the clip, in one transaction with the state. Raises Fenced."""
+    marked = drawn.marked_clip(generation, clip)  # before the lock is held
     with _files_of_a_transaction() as written, transaction.atomic():
         _end(generation, State.SUCCEEDED)
-        written.extend(file_names(drawn.store_clip(generation, clip)))
+        written.extend(file_names(drawn.store_clip(generation, clip, marked)))
 
 
 def fail(job: AnyJob, code: str, message: str, **counters: int) -> None:

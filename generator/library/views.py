@@ -90,7 +90,7 @@ def move(request: HttpRequest) -> HttpResponse:
 def download(request: HttpRequest) -> HttpResponseBase:
     """The chosen pictures as one ZIP."""
     pictures = services.chosen(person(request), request.POST.getlist("picture"))
-    chosen = list(pictures.select_related("generation__portrait_model"))
+    chosen = list(pictures.select_related("generation__portrait_model", "owner"))
     if not chosen:
         raise Refusal("not_found", "These pictures are not here any more.", status=404)
     return zips.response(request, chosen)

@@ -17,6 +17,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 
 from generator.assets.models import Asset
 from generator.assets.names import download_name
+from generator.assets.services import shown_name
 
 
 class _Sink(io.RawIOBase):
@@ -50,7 +51,7 @@ def parts(pictures: list[Asset]) -> Iterator[bytes]:
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for number, picture in enumerate(pictures, 1):
-            name = str(picture.file.name)
+            name = shown_name(picture)
             try:
                 with default_storage.open(name) as file:
                     data = file.read()
