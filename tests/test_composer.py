@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.staticfiles import finders
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from django.test import Client
 
 from accounts.models import User
@@ -231,12 +232,21 @@ def test_a_complete_set_is_one_click_and_one_price(
 
 def test_a_set_that_cannot_be_paid_makes_nothing(bob: User, bob_client: Client) -> None:
     model = rows.portrait_model(bob)
-    for _ in range(3):
+    with transaction.atomic():
+        ledger.charge(ledger.locked(bob), 60, key="generation:1:charge", reason="pictures")
+    sent = {"id": str(uuid.uuid4()), "model": str(model.pk), "gender": "man"}
+    answer = bob_client.post("/create/sets/travel/", sent, **HTMX)  # 32 of 20 credits
+    assert answer.status_code == 402 and answer["HX-Retarget"] == "#dialog"
+    assert not Generation.objects.exists() and ledger.balance(bob) == 20
+
+
+def test_a_set_that_does_not_fit_the_line_makes_nothing(bob: User, bob_client: Client) -> None:
+    model = rows.portrait_model(bob)
+    for _ in range(2):
         sent = {"id": str(uuid.uuid4()), "model": str(model.pk), "gender": "man"}
         answer = bob_client.post("/create/sets/travel/", sent, **HTMX)
-    # 80 credits a day: two sets of 32 fit, the third would leave 16
-    assert answer.status_code == 402 and answer["HX-Retarget"] == "#dialog"
-    assert Generation.objects.count() == 16 and ledger.balance(bob) == 16
+    assert answer.status_code == 409 and answer["HX-Retarget"] == "#dialog"
+    assert Generation.objects.count() == 8 and ledger.balance(bob) == 80 - 32
 
 
 @pytest.mark.parametrize(("name", "gender"), [("nothing", "man"), ("travel", "x")])

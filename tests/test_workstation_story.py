@@ -147,7 +147,7 @@ def pixels(answer: APIResponse) -> np.ndarray[Any, Any]:
 
 
 def frames(data: bytes) -> tuple[list[np.ndarray[Any, Any]], float]:
-    with av.open(io.BytesIO(data)) as clip:
+    with av.open(io.BytesIO(data), "r") as clip:
         found = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)]
         return found, float(clip.duration or 0) / 1_000_000
 

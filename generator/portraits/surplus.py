@@ -7,7 +7,6 @@ it follows from the plan.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -21,17 +20,11 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 
-def surplus_ids(owner: User, plan: Plan) -> set[uuid.UUID]:
-    """One query."""
-    oldest_first = PortraitModel.objects.filter(owner=owner).order_by("created_at", "id")
-    return set(oldest_first.values_list("id", flat=True)[plan.portrait_models :])
-
-
-def mark(models: Iterable[PortraitModel], owner: User, plan: Plan) -> None:
-    """Sets `is_surplus` on a person's own models, for lists."""
-    ids = surplus_ids(owner, plan)
-    for model in models:
-        model.is_surplus = model.id in ids  # type: ignore[attr-defined]
+def mark(models: Iterable[PortraitModel], plan: Plan) -> None:
+    """Sets `is_surplus` on all of one person's models, for lists."""
+    oldest_first = sorted(models, key=lambda model: (model.created_at, model.id))
+    for place, model in enumerate(oldest_first):
+        model.is_surplus = place >= plan.portrait_models  # type: ignore[attr-defined]
 
 
 def is_surplus(model: PortraitModel) -> bool:

@@ -46,7 +46,7 @@ def with_training(models: PortraitModelQuerySet) -> PortraitModelQuerySet:
 def portrait_models(request: HttpRequest) -> HttpResponse:
     own = with_training(PortraitModel.objects.filter(owner=person(request)))
     plan = plan_of(request.user)
-    surplus.mark(own, person(request), plan)
+    surplus.mark(own, plan)
     public = PortraitModel.objects.usable_by(person(request)).exclude(owner=person(request))
     shown = public.exclude(weights="").select_related("reference")[:12]
     return render(

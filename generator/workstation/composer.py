@@ -50,7 +50,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     resumed = resume.take(request, reverse("generation_create"))
     values = typed(person(request), resumed.values) if resumed else _values(request)
     plan, engine = plan_of(request.user), registry.describe(history.engine())
-    surplus.mark(own, person(request), plan)
+    surplus.mark(own, plan)
     return {
         "own": own,
         "public": public,
