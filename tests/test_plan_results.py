@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.files.storage import default_storage
 from django.db.models.functions import Now
@@ -18,11 +20,14 @@ from billing.models import Subscription
 from billing.plans import PLANS
 from generator.assets import marks, services
 from generator.assets.models import Asset
-from generator.jobs import retention, sweeper
+from generator.engine import film
+from generator.engine.interface import Clip, FaceScore
+from generator.jobs import lifecycle, retention, sweeper
 from generator.jobs.models import Generation
+from generator.library import zips
 from generator.portraits.models import PortraitModel
 from tests.conftest import signed_in
-from tests.job_parts import assert_invariants, finish, png, ready_model, submit
+from tests.job_parts import assert_invariants, claim, finish, png, ready_model, submit
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +85,43 @@ def test_faces_and_paid_plans_have_no_mark(alice: User, bob: User) -> None:
     assert not Asset.objects.get(generation=finish(submit(bob))).is_marked
     made = finish(submit(alice, kind="image", portrait_model=ready_model(alice)))
     assert not Asset.objects.get(generation=made).is_marked
+
+
+@pytest.mark.parametrize("format", ["jpg", "webp"])
+def test_other_formats_and_archives_carry_the_mark(format: str, free: Asset, bob: User) -> None:
+    clean = Image.open(io.BytesIO(png())).convert("RGB")
+    other = shown(free, bob, download=format)
+    assert differs(other.crop((0, 40, 64, 64)), clean.crop((0, 40, 64, 64)))
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(zips.parts([free]))))
+    with archive.open(archive.namelist()[0]) as file:
+        assert differs(Image.open(file).convert("RGB"), clean)
+
+
+def test_a_clip_is_marked_in_every_frame_and_format(bob: User) -> None:
+    asked = claim(submit(bob, kind="video", portrait_model=ready_model(bob), seconds=2))
+    grey = np.full((256, 256, 3), 90, np.uint8)
+    mp4, webm = film.encode([grey] * 12, width=256, height=256, fps=6)
+    face = FaceScore(88)
+    lifecycle.finish_clip(
+        asked,
+        Clip(
+            mp4, webm, png("red", 256), 7, frames=12, fps=6, width=256, height=256, faces=(face,),
+            worst=(face,), worst_picture=png("teal", 256),
+        ),
+    )  # fmt: skip
+    clip = Asset.objects.get(generation=asked)
+    client = signed_in(bob)
+    for query in ("", "?format=webm"):
+        found = film.decode(client.get(reverse("asset", args=[clip.id]) + query).content)
+        assert len(found) == 12
+        for frame in found:
+            corner = np.abs(frame.astype(int) - 90).max(2)
+            assert corner[-30:, -90:].max() > 60 and corner[:200].max() < 12
+    for size in ("256", "worst"):
+        small = shown(clip, bob, size=size)
+        assert np.asarray(small.crop((150, 220, 250, 256))).std() > 5
+    assert all(default_storage.exists(name) for name in services.file_names(clip))
+    assert_invariants()
 
 
 def test_the_marked_copy_is_no_orphan_and_goes_with_its_picture(
