@@ -90,7 +90,6 @@ class Visit:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        page.set_default_timeout(MADE_MS)
 
     def create(self) -> None:
         """Asks for what stands in the composer and waits for the newest card to be ready."""
@@ -111,10 +110,11 @@ class Visit:
         expect(viewer).to_be_visible()
         return viewer
 
-    def into(self, words: str) -> None:
-        """From the large picture into the composer."""
+    def into(self, words: str, kind: str) -> None:
+        """From the large picture into the composer, once that is filled."""
         press(self.page, self.page.locator("#dialog .menu__item", has_text=words), force=False)
         expect(self.page.locator("#dialog")).to_be_hidden()
+        expect(self.page.locator("#composer [name=kind]:checked")).to_have_value(kind)
 
     def choose(self, name: str, value: str) -> None:
         press(self.page, f"#composer label:has([name={name}][value='{value}'])", force=False)
@@ -197,7 +197,7 @@ def test_from_a_model_to_a_shared_picture(
     if is_phone(page):
         press(page, "[data-sheet-toggle]")
     visit.open()
-    visit.into("Make a video of it")
+    visit.into("Make a video of it", "video")
     expect(page.locator("[data-cost]")).to_have_text("18 credits")
     visit.more()
     visit.choose("seconds", "2")
@@ -232,7 +232,7 @@ def test_from_a_model_to_a_shared_picture(
     assert page.locator("[data-compare]").evaluate("e => e.style.getPropertyValue('--at')") == "80%"
 
     # enlarged
-    visit.into("Enhance")
+    visit.into("Enhance", "enhance")
     visit.more()
     visit.choose("size_px", "1024")
     visit.create()

@@ -43,7 +43,7 @@ def composer_form(request: HttpRequest) -> HttpResponse:
     if shown["selected"] is None:
         return redirect("workstation")
     response = render(request, "generator/_composer.html", shown)
-    return trigger_client_event(response, "composer-filled", after="swap")
+    return trigger_client_event(response, "composer-filled")
 
 
 @require_GET
