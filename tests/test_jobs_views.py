@@ -84,8 +84,20 @@ def test_the_fragment_is_one_element_that_asks_again_until_the_job_is_over(
 
 def test_canceling_answers_with_the_row_as_it_is_now(alice: User, alice_client: Client) -> None:
     waiting = submit(alice)
-    answer = alice_client.post(reverse("generation_cancel", args=[waiting.pk]))
+    address = reverse("generation_cancel", args=[waiting.pk])
+    answer = alice_client.post(address, headers={"HX-Request": "true"})
     assert "Canceled" in answer.content.decode()
+
+
+@pytest.mark.parametrize(("kind", "page"), [("face", "/influencer/"), ("image", "/create/")])
+def test_canceling_without_scripts_leads_back_to_the_page(
+    kind: str, page: str, alice: User, alice_client: Client
+) -> None:
+    model = None if kind == "face" else job_parts.ready_model(alice)
+    waiting = submit(alice, kind=kind, portrait_model=model)
+    answer = alice_client.post(reverse("generation_cancel", args=[waiting.pk]))
+    assert (answer.status_code, answer["Location"]) == (302, page)
+    assert row(waiting).state == "canceled"
 
 
 def test_a_preview_is_a_private_jpeg_or_nothing(

@@ -84,6 +84,18 @@ def test_the_page_asks_the_database_at_most_twelve_times(
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "succeeded", "failed", "canceled"])
+def test_a_polled_fragment_asks_for_its_row_and_its_pictures_only(
+    state: str, alice: User, alice_client: Client, django_assert_max_num_queries: object
+) -> None:
+    lease = timezone.now() + timedelta(minutes=1)
+    made = rows.generation(rows.portrait_model(alice))
+    Generation.objects.filter(id=made.id).update(state=state, lease_until=lease)
+    with django_assert_max_num_queries(4):  # type: ignore[operator]  # two of them: who asks
+        answer = alice_client.get(f"/generations/{made.id}/")
+    assert answer.content.decode().count(f'id="generation-{made.id}"') == 1
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "succeeded", "failed", "canceled"])
 def test_a_fragment_asks_the_database_at_most_four_times(
     state: str, alice: User, django_assert_max_num_queries: object
 ) -> None:

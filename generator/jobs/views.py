@@ -5,33 +5,41 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import sign_in_required
 from generator.jobs import notify, services
 from generator.jobs.models import Generation, Training
 
-# Polled more often than anything else: no join and no prefetch that an unfinished job does without.
+# Polled more often than anything else: nothing is read that an unfinished job does without.
+SHOWN = (
+    "owner", "kind", "state", "cancel_requested", "phase", "done", "total", "preview",
+    "preview_lengths", "charged", "uncharged", "error_message", "created_at", "started_at",
+    "prompt", "count", "aspect_ratio", "likeness_floor", "set_name", "portrait_model__name",
+)  # fmt: skip
+_LIVE = Generation.objects.filter(deleted_at__isnull=True)
 ROWS: dict[str, QuerySet[Any]] = {
     "training": Training.objects.all(),
-    "generation": Generation.objects.filter(deleted_at__isnull=True).select_related(
-        "portrait_model"
-    ),
+    "generation": _LIVE.select_related("portrait_model").only(*SHOWN),
 }
 
 
 def _job(request: HttpRequest, noun: str, id: uuid.UUID) -> Any:
     """The person's own job with all that its partial always shows."""
-    return get_object_or_404(ROWS[noun], id=id, owner=request.user)
+    return get_object_or_404(ROWS[noun], id=id, owner=request.user.pk)
 
 
 def _fragment(request: HttpRequest, noun: str, id: uuid.UUID) -> HttpResponse:
+    """As the socket sends it: nothing of the request is in it."""
     job = _job(request, noun, id)
-    return render(request, notify.template(job), {noun: job})
+    if noun == "generation" and job.is_finished:
+        prefetch_related_objects([job], "assets")
+    return HttpResponse(render_to_string(notify.template(job), {noun: job}))
 
 
 @require_safe
@@ -43,10 +51,13 @@ def fragment(request: HttpRequest, noun: str, id: uuid.UUID) -> HttpResponseBase
 @require_POST
 @sign_in_required
 def cancel(request: HttpRequest, noun: str, id: uuid.UUID) -> HttpResponseBase:
-    services.cancel(_job(request, noun, id))
-    if noun == "training" and not request.headers.get("HX-Request"):
-        return redirect("portrait_models")  # from the menu of a card, without JavaScript
-    return _fragment(request, noun, id)
+    job = _job(request, noun, id)
+    services.cancel(job)
+    if request.headers.get("HX-Request"):
+        return _fragment(request, noun, id)
+    if noun == "training":  # from the menu of a card
+        return redirect("portrait_models")
+    return redirect("influencer" if job.kind == Generation.Kind.FACE else "workstation")
 
 
 @require_safe
