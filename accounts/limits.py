@@ -45,6 +45,12 @@ def take(key: str, amount: int, period_s: int) -> int:
     Redis counts atomically. The embedded studio's file cache may lose a count when two requests
     of one person meet within a millisecond: a limit is a brake there, not a lock.
     """
+    taken, left_s = count(key, period_s)
+    return 0 if taken <= amount else left_s
+
+
+def count(key: str, period_s: int) -> tuple[int, int]:
+    """Count one; how many there were in this period, and the seconds until the next one begins."""
     window, gone_s = divmod(int(time.time()), period_s)
     left_s = period_s - gone_s
     # Even and odd periods take turns: exact at the border, and two files per person, not more.
@@ -53,9 +59,9 @@ def take(key: str, amount: int, period_s: int) -> int:
     try:
         taken = cache.incr(name)
     except ValueError:  # it expired between the two lines
-        return 0
+        return 0, left_s
     cache.touch(name, timeout=left_s)  # incr() of the file cache would keep it 300 s only
-    return 0 if taken <= amount else left_s
+    return taken, left_s
 
 
 def too_often(request: HttpRequest, wait_s: int) -> HttpResponse:

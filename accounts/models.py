@@ -70,3 +70,31 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} ({self.text_version})"
+
+
+class ApiKey(models.Model):
+    """A secret that lets a program act for its owner. Only its digest is kept."""
+
+    class Scope(models.TextChoices):
+        READ = "read", "Look at models, jobs and pictures"
+        GENERATE = "generate", "Make and delete pictures and clips"
+        TRAIN = "train", "Make, change and delete portrait models"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys"
+    )
+    name = models.CharField(max_length=60)
+    prefix = models.CharField(max_length=12)  # what its owner knows it by
+    digest = models.CharField(max_length=64, unique=True)  # SHA-256 of the secret, hexadecimal
+    scopes = models.JSONField(default=list)
+    spend_limit = models.PositiveIntegerField(null=True, blank=True)  # credits a calendar month
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)  # to the minute
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.utils import timezone
 
+from accounts.models import ApiKey
 from billing.models import CreditEntry, Subscription
 from billing.refusals import Refusal
 
@@ -39,8 +40,9 @@ _HEAD = """
 _POSTED = "SELECT 1 FROM billing_creditentry WHERE key = %s"
 _POST = """
     INSERT INTO billing_creditentry (user_id, kind, amount, allowance_amount, balance, allowance,
-        owed, key, reason, of_id, created_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (key) DO NOTHING RETURNING id
+        owed, key, reason, of_id, created_at, api_key_id)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (key) DO NOTHING RETURNING id
 """
 
 
@@ -69,6 +71,7 @@ def post(
     owed: int = 0,
     of: CreditEntry | None = None,
     since: Head | None = None,
+    api_key: ApiKey | None = None,
 ) -> CreditEntry:
     """Append one entry after `since`, which is looked up unless the caller just did.
 
@@ -87,12 +90,14 @@ def post(
         key=key,
         reason=reason[:200],
         of=of,
+        api_key=of.api_key if of else api_key,
         created_at=timezone.now(),
     )
     values: list[Any] = [
         entry.user_id, entry.kind, entry.amount, entry.allowance_amount, entry.balance,
         entry.allowance, entry.owed, entry.key, entry.reason, entry.of_id,
         connection.ops.adapt_datetimefield_value(entry.created_at),
+        CreditEntry.api_key.field.get_db_prep_value(entry.api_key_id, connection),
     ]  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_POST, values)

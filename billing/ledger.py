@@ -13,10 +13,14 @@ it was taken from.
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from django.db import connection, models, transaction
+from django.utils import timezone
 
+from accounts import keys
+from accounts.models import ApiKey
 from billing import allowance, entries
 from billing.allowance import balance, grant_key, top_up
 from billing.entries import AlreadyPosted, Head
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyPosted", "InsufficientCredits", "adjust", "balance", "charge", "grant", "grant_key",
-    "locked", "purchase", "refund", "reverse", "top_up",
+    "locked", "purchase", "refund", "reverse", "spent", "top_up",
 ]  # fmt: skip
 
 Kind = CreditEntry.Kind
@@ -94,9 +98,16 @@ def _row(user: User) -> Subscription | None:
 
 # --- movements, all under the lock -------------------------------------------
 def charge(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
-    """Take `amount` credits; raises `InsufficientCredits` or, for a used key, `AlreadyPosted`."""
+    """Take `amount` credits.
+
+    Raises `InsufficientCredits`, for a used key `AlreadyPosted`, and Refusal("key_limit") where
+    the program that asks has spent what its API key may spend.
+    """
     now = entries.head(subscription)
     _check_affordable(_counted(amount), now, key=key)
+    api_key = keys.acting()
+    if api_key is not None and api_key.spend_limit is not None:
+        _check_limit(api_key, api_key.spend_limit, amount)
     return entries.post(
         subscription,
         Kind.CHARGE,
@@ -105,6 +116,7 @@ def charge(subscription: Subscription, amount: int, *, key: str, reason: str) ->
         reason=reason,
         of_allowance=-min(amount, now.allowance),
         since=now,
+        api_key=api_key,
     )
 
 
@@ -194,6 +206,20 @@ def _check_affordable(amount: int, now: Head, *, key: str) -> None:
         if entries.is_posted(key):
             raise AlreadyPosted(key)
         raise InsufficientCredits(needed=amount, left=now.balance)
+
+
+def spent(api_key: ApiKey) -> int:
+    """Credits that a program used up in this calendar month (UTC): charges less refunds."""
+    month = timezone.now().astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    entries_of = api_key.credit_entries.filter(created_at__gte=month)
+    return -(entries_of.aggregate(sum=models.Sum("amount"))["sum"] or 0)
+
+
+def _check_limit(api_key: ApiKey, limit: int, amount: int) -> None:
+    left = max(0, limit - spent(api_key))
+    if amount > left:
+        words = f"This costs {amount} credits, and this API key may spend {left} more this month."
+        raise Refusal("key_limit", f"{words} Nothing was charged.", status=402)
 
 
 def _counted(amount: int) -> int:

@@ -102,6 +102,15 @@ class CreditEntry(models.Model):
     of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="returns"
     )
+    # The program that asked for it, if it was one; a refund counts for the same key.
+    api_key = models.ForeignKey(
+        "accounts.ApiKey",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="credit_entries",
+        db_index=False,
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = CreditEntries.as_manager()
@@ -109,7 +118,14 @@ class CreditEntry(models.Model):
     class Meta:
         verbose_name_plural = "credit entries"
         ordering = ["-id"]
-        indexes = [models.Index(fields=["user", "-id"], name="credit_entry_newest")]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="credit_entry_newest"),
+            models.Index(
+                fields=["api_key", "created_at"],
+                condition=Q(api_key__isnull=False),
+                name="credit_entry_of_key",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(balance__gte=0), name="credit_balance_not_negative"),
             models.CheckConstraint(

@@ -43,6 +43,7 @@ class Plan:
     priority: int = 0  # 0..9, see generator/jobs/turns.py
     watermark: bool = False
     retention_days: int = 0  # 0: for ever
+    api_requests: int = 60  # a minute, by programs with API keys
     price_month: Decimal | None = None
     price_year: Decimal | None = None
 
@@ -300,6 +301,7 @@ def _plan_rules(currency: str) -> dict[str, Rule]:
         ),
         "watermark": Rule("true or false", kind="fact", may_be_absent=True),
         "retention_days": _count(0, may_be_absent=True),
+        "api_requests": _count(1, may_be_absent=True),
         "price_month": _price(currency, may_be_absent=True),
         "price_year": _price(currency, may_be_absent=True),
     }

@@ -1,7 +1,8 @@
 """Every address of the generator, assembled from its nouns."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, URLResolver
 
+from generator.api.urls import urlpatterns as api
 from generator.assets.urls import urlpatterns as assets
 from generator.explore.urls import urlpatterns as explore
 from generator.influencer.urls import urlpatterns as influencer
@@ -11,6 +12,6 @@ from generator.portraits.urls import urlpatterns as portraits
 from generator.portraits.urls_create import urlpatterns as create
 from generator.workstation.urls import urlpatterns as workstation
 
-urlpatterns: list[URLPattern] = [
-    *create, *portraits, *workstation, *library, *explore, *influencer, *assets, *jobs
+urlpatterns: list[URLPattern | URLResolver] = [
+    *create, *portraits, *workstation, *library, *explore, *influencer, *assets, *jobs, *api
 ]  # fmt: skip

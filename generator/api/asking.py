@@ -1,0 +1,87 @@
+"""What a program asks for, made into rows once: idempotency, trial runs, pictures in fields."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
+from django.http import HttpRequest
+
+from accounts import keys
+from accounts.models import User
+from billing.refusals import Refusal
+from generator.api.auth import api_key, owner
+from generator.assets import fetch
+from generator.assets import services as assets
+from generator.assets.models import Asset
+from generator.workstation.forms import as_uuid, own_picture
+
+Row = TypeVar("Row")
+REMEMBERED_S = 24 * 3600  # how long another body under the same key is noticed
+KEY_MAX = 255
+
+
+class _Undone(Exception):
+    """A trial run is over: nothing of it stays."""
+
+
+def new_id(request: HttpRequest, *, key: str | None = None) -> uuid.UUID:
+    """The id of the row to be made: the same key (header Idempotency-Key) is the same row.
+
+    Raises Refusal("idempotency_conflict") where the key came with another body.
+    """
+    sent = key if key is not None else request.headers.get("Idempotency-Key", "")
+    if not sent:
+        return uuid.uuid4()
+    if len(sent) > KEY_MAX:
+        raise Refusal("bad_idempotency_key", f"The key is longer than {KEY_MAX} characters.")
+    person = owner(request)
+    id = uuid.uuid5(uuid.NAMESPACE_URL, f"likeness:{person.pk}:{request.path}:{sent}")
+    digest = hashlib.sha256(request.body).hexdigest()
+    if not cache.add(f"asked:{id}", digest, REMEMBERED_S) and cache.get(f"asked:{id}") != digest:
+        words = "This Idempotency-Key was used for another request."
+        raise Refusal("idempotency_conflict", words, status=409)
+    return id
+
+
+def is_trial(request: HttpRequest) -> bool:
+    return request.headers.get("X-Dry-Run", "") == "1"
+
+
+def perform(request: HttpRequest, act: Callable[[], Row], show: Callable[[Row], Any]) -> Any:
+    """Do it in the name of the key and show what came of it; in a trial run, then undo it."""
+    with keys.in_name_of(api_key(request)):
+        if not is_trial(request):
+            return show(act())
+        try:
+            with transaction.atomic():
+                shown = show(act())
+                raise _Undone
+        except _Undone:
+            return shown
+
+
+def picture(user: User, sent: str, *, cut: bool = False) -> Asset | None:
+    """The picture of a field: an own asset's id, a URL, or base64; None where nothing was sent.
+
+    `cut`: the square around its face, where an uploaded photo is drawn from. Raises Refusal.
+    """
+    if not sent:
+        return None
+    if as_uuid(sent):
+        found = own_picture(user, sent)
+    else:
+        found = store(user, fetch.picture(user, sent))
+    if cut and found and found.kind == Asset.Kind.UPLOAD:
+        return assets.crop_suggested(found)
+    return found
+
+
+def store(user: User, data: bytes) -> Asset:
+    """Through the same door as an upload."""
+    return assets.store_upload(user, SimpleUploadedFile("picture", data))

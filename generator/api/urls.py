@@ -1,0 +1,11 @@
+from django.urls import path
+
+from generator.api import account, assets, generations, jobs, portrait_models
+from generator.api.own import api
+
+for router in (
+    account.router, portrait_models.router, generations.router, jobs.router, assets.router
+):  # fmt: skip
+    api.add_router("", router)
+
+urlpatterns = [path("api/v1/", api.urls)]
