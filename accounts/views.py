@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts import keys
 from accounts.access import person, sign_in_required
 from accounts.forms import UnitsForm
 
@@ -22,6 +23,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "passkeys": kinds.count(Authenticator.Type.WEBAUTHN),
         "has_app": Authenticator.Type.TOTP in kinds,
         "sessions": UserSession.objects.filter(user=user).count(),
+        "api_keys": keys.working(user),
         "has_password": user.has_usable_password(),
     }
     return render(request, "accounts/account.html", context)

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from generator.api import account, assets, generations, jobs, portrait_models
+from generator.api.docs import docs
 from generator.api.own import api
 
 for router in (
@@ -8,4 +9,8 @@ for router in (
 ):  # fmt: skip
     api.add_router("", router)
 
-urlpatterns = [path("api/v1/", api.urls)]
+urlpatterns = [
+    path("api/v1/", api.urls),
+    path("api/docs/", docs, name="api_docs"),
+    path("api/docs/<slug:name>/", docs, name="api_docs_of"),
+]
