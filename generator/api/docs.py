@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 
@@ -53,7 +54,7 @@ def docs(request: HttpRequest, name: str = "v1") -> HttpResponse:
         "groups": _groups(schema),
         "names": [(key, one.title) for key, one in APIS.items()],
         "name": name,
-        "schema_url": f"{api.root_path}openapi.json",
+        "schema_url": reverse(f"{api.urls_namespace}:openapi-json"),
     }
     return render(request, "generator/api_docs.html", context)
 
