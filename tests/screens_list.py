@@ -89,7 +89,7 @@ SCREENS = (
            fill=("#prompt", "in a cafe, smiling, green sweater, golden light")),
     Screen("picture", "/create/", click=("a.picture__open >> nth=0",), light=True),
     Screen("picture-page", "/generations/{generation}/pictures/0/"),
-    Screen("deleted-pictures", "/create/", click=(".generation__delete button >> nth=1",)),
+    Screen("deleted-pictures", "/create/", "dora", click=(".generation__delete button >> nth=1",)),
     Screen("delete-pictures-page", "/generations/{generation}/delete/"),
     Screen("workstation-video", "/create/?kind=video&source={picture}"),
     Screen("workstation-edit", "/create/?kind=edit&source={picture}"),

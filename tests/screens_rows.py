@@ -48,6 +48,7 @@ SPENT = (
     (20, "Training of Nova"),
     (4, "2 pictures: a woman, 34, short hair"),
 )
+DELETED = 8
 LEARNT = 2  # those whose pictures are shown; the others are a face only
 
 
@@ -65,10 +66,10 @@ def fill_and_tell() -> None:
 
 
 def fill(people: Sequence[Sitter]) -> dict[str, str]:
-    """The session keys of alice, bob, nina and carol, and the ids that screens' paths name.
+    """The session keys of alice, bob, nina, carol and dora, and the ids that screens' paths name.
 
     Alice: two ready models, one in training, one that failed, faces. Bob: at his free plan's cap.
-    Nina: nothing yet. Carol: one public model, and a statement.
+    Nina: nothing yet. Carol: one public model, and a statement. Dora: what may be deleted.
     """
     alice = _person("alice", plan="macro", is_staff=True)
     bob, nina, carol = (_person(name, plan="nano") for name in ("bob", "nina", "carol"))
@@ -96,9 +97,19 @@ def fill(people: Sequence[Sitter]) -> dict[str, str]:
     rows |= _shelved(alice, made)
     rows["bobs_face"] = Asset.objects.get(owner=bob, kind="face")
     _spent(carol)
-    people_in = (alice, bob, nina, carol)
+    dora = _deleting(mira)
+    people_in = (alice, bob, nina, carol, dora)
     keys = {user.email.partition("@")[0]: _session(user) for user in people_in}
     return keys | {name: str(row.pk) for name, row in rows.items()}
+
+
+def _deleting(sitter: Sitter) -> User:
+    """Somebody with more pictures than tests delete."""
+    dora = _person("dora", plan="micro")
+    model = _model(dora, "Mira", sitter)
+    for prompt, pictures in DELETED * list(sitter.drawn):
+        _generation(model, prompt, pictures[:1], minutes=30)
+    return dora
 
 
 def _person(name: str, *, plan: str, is_staff: bool = False) -> User:

@@ -4,7 +4,6 @@
   const filters = document.querySelector("[data-filters]");
   filters?.addEventListener("change", (event) => { if (event.target.type !== "search") filters.requestSubmit(); });
   if (!bar) return;
-  document.documentElement.classList.add("has-scripts");
   let last = null; // for choosing a range with Shift
   const boxes = () => [...document.querySelectorAll("#shelf [name=picture]")].filter((box) => !box.closest("[hidden]"));
   const refresh = () => {
