@@ -17,6 +17,8 @@ import resource
 import sys
 import warnings
 
+from generator.assets.first_bytes import Rejected, sniff
+
 MEMORY = 1_200_000_000  # bytes: a 24 MP photo with alpha and a profile needs 700 MB
 CPU_S = 10
 MIN_SIDE, MAX_SIDE = 256, 8192  # px
@@ -29,19 +31,8 @@ QUALITY = 95  # JPEG: WebP refused valid 24 MP photos
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
 PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 
-NOT_AN_IMAGE = "The file must be an image."
 UNREADABLE = "Failed to read the image. Please try again later."
 _SCAN = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # the next real marker in scan data
-_OTHER_IMAGES = (b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\1\0", b"8BPS", b"DDS ", b"\0\0\0\x0cjP")
-
-
-class Rejected(Exception):
-    """The file is refused. `code` is stable, the message is a sentence for its sender."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
-        self.code = code
-        self.message = message
 
 
 def limit_self() -> None:
@@ -53,22 +44,6 @@ def limit_self() -> None:
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)  # no network, where the kernel lets us say so
-
-
-def sniff(data: bytes) -> None:
-    """Refuses by the first bytes what no allowed decoder should even look at."""
-    if data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
-        return
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return
-    if data[4:8] == b"ftyp":
-        return
-    if data.startswith(_OTHER_IMAGES):
-        raise Rejected(
-            "unsupported_format",
-            "This kind of image cannot be used. JPEG, PNG, WebP, HEIC and AVIF can.",
-        )
-    raise Rejected("not_an_image", NOT_AN_IMAGE)
 
 
 def count_scans(data: bytes) -> int:
