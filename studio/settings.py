@@ -2,7 +2,8 @@
 
 Environment (also read from `.env`): SECRET_KEY, SITE_URL, ALLOWED_HOSTS, DEBUG, VAR_DIR,
 DATABASE_URL, REDIS_URL, BROKER_URL, EMAIL_URL, STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET,
-STRIPE_API_BASE, ENGINE_IMAGE, COMMERCIAL_ONLY, TRUSTED_PROXY, ENGINE_THREADS.
+STRIPE_API_BASE, ENGINE_IMAGE, COMMERCIAL_ONLY, TRUSTED_PROXY, ENGINE_THREADS,
+FETCH_ALLOW.
 """
 
 from __future__ import annotations
@@ -281,6 +282,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 DATA_UPLOAD_MAX_NUMBER_FILES = 1
 FILE_UPLOAD_PERMISSIONS = 0o640
+# host:port pairs that are asked though they are not public: see generator/assets/fetch.py.
+FETCH_ALLOW = env.list("FETCH_ALLOW", default=[])
 
 # --- files -----------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -21,7 +21,7 @@ def is_allowed(url: str) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if not host or not (parts.scheme == "https" or host in getattr(settings, "FETCH_ALLOW", ())):
+    if not host or not (parts.scheme == "https" or parts.netloc in settings.FETCH_ALLOW):
         words = "Please give a public address that begins with https://."
         raise Refusal("bad_url", words, status=HTTPStatus.BAD_REQUEST)
 
