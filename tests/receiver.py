@@ -29,6 +29,10 @@ class Receiver:
     arrived: threading.Event = field(default_factory=threading.Event)
     may_answer: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def netloc(self) -> str:
+        return self.address.split("/")[2]
+
     def hold(self) -> None:
         """Answers wait until `may_answer` is set again."""
         self.may_answer.clear()

@@ -31,8 +31,8 @@ apart = pytest.mark.django_db(transaction=True)  # threads see what was committe
 
 @pytest.fixture
 def house(settings: Settings) -> Iterator[Receiver]:
-    settings.FETCH_ALLOW = ["127.0.0.1"]
     with receiver() as made:
+        settings.FETCH_ALLOW = [made.netloc]
         yield made
 
 
@@ -150,7 +150,7 @@ def test_a_server_that_fails_is_asked_again_later_and_later(alice: User, house: 
         assert sending.send_due() == 1
         delivery = row(delivery)
         assert (delivery.state, delivery.attempts) == (State.PENDING, number)
-        assert delivery.answer == 503 and "503" in delivery.error
+        assert delivery.answer == 503 and delivery.error == ""
         left = delivery.next_at - timezone.now()
         slow = timedelta(minutes=2)  # this machine
         assert pause - slow < left <= pause * (1 + sending.JITTER) + slow
@@ -191,8 +191,8 @@ def test_a_server_that_recovers_gets_it_with_a_fresh_signature(
 
 
 def test_nobody_there_is_tried_again(alice: User, settings: Settings) -> None:
-    settings.FETCH_ALLOW = ["127.0.0.1"]
     with receiver() as gone:
+        settings.FETCH_ALLOW = [gone.netloc]
         endpoint(alice, gone)
     finish(submit(alice))
     assert sending.send_due() == 1
@@ -230,16 +230,13 @@ def test_three_days_without_success_turn_the_endpoint_off(alice: User, house: Re
     mine.update(failing_since=Now() - sending.GIVE_UP_AFTER + timedelta(hours=1))
     make_due(Delivery.objects.get())
     sending.send_due()
-    made.refresh_from_db()
-    assert made.is_enabled
+    assert mine.get().is_enabled
     mine.update(failing_since=Now() - sending.GIVE_UP_AFTER - timedelta(seconds=1))
     make_due(Delivery.objects.get())
     sending.send_due()
-    made.refresh_from_db()
-    assert not made.is_enabled and "3 days" in made.disabled_because
+    assert not mine.get().is_enabled and "3 days" in mine.get().disabled_because
     services.enable(made)
-    made.refresh_from_db()
-    assert made.is_enabled and not made.disabled_because and made.failing_since is None
+    assert mine.filter(is_enabled=True, disabled_because="", failing_since=None).exists()
 
 
 def test_one_success_forgives(alice: User, house: Receiver) -> None:
@@ -435,7 +432,7 @@ def test_a_rolled_secret_signs_what_waits(alice: User, house: Receiver) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "", "nothing", "//example.com/x", "http://example.com/x", "ftp://example.com/x",
+        "", "nothing", "//example.com/x", "http://8.8.8.8/x", "ftp://example.com/x",
         "file:///etc/passwd", "javascript:alert(1)", "https://", "https://example.com:99999/",
         "https://[::1", "https://example.com/\r\nX-Injected: 1", "https://example.com/\0",
         "https://example.com/" + "x" * 500,

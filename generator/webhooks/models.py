@@ -93,7 +93,9 @@ class Delivery(models.Model):
     next_at = models.DateTimeField()  # on the database's clock, as is the lease
     lease_until = models.DateTimeField(null=True, blank=True)
     answer = models.PositiveSmallIntegerField(null=True, blank=True)  # the last HTTP status
-    error = models.CharField(max_length=300, blank=True)  # a sentence, if it did not arrive
+    error = models.CharField(
+        max_length=300, blank=True
+    )  # a sentence, if there was none or will be none
     created_at = models.DateTimeField(auto_now_add=True)
     delivered_at = models.DateTimeField(null=True, blank=True)
 

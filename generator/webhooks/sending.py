@@ -99,7 +99,7 @@ def send(delivery: Delivery) -> None:
 
 
 def _post(delivery: Delivery) -> tuple[int | None, str]:
-    """The answer's status, or a sentence why there was none."""
+    """The answer's status, or none and a sentence why."""
     body = delivery.body.encode()
     secret = services.secret_of(delivery.owner)
     headers = {
@@ -108,10 +108,9 @@ def _post(delivery: Delivery) -> tuple[int | None, str]:
         delivery.signature_header: signature(secret, body, at=int(time.time())),
     }
     try:
-        answer = fetch.post(delivery.url, body, headers)
+        return fetch.post(delivery.url, body, headers), ""
     except Refusal as refusal:
         return None, refusal.message
-    return answer, f"The answer was {answer}." if answer >= 300 else ""
 
 
 # --- what came of it ---------------------------------------------------------

@@ -11,7 +11,9 @@ import uuid
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -62,6 +64,7 @@ def add_endpoint(owner: User, url: str, events: Iterable[str]) -> WebhookEndpoin
         raise Refusal("bad_events", "Choose at least one event.")
     _check_length(url, URL_MAX)
     fetch.is_allowed(url)
+    _check_is_sealed(url)
     with transaction.atomic():
         ledger.locked(owner)
         mine = WebhookEndpoint.objects.filter(owner=owner)
@@ -78,6 +81,14 @@ def add_endpoint(owner: User, url: str, events: Iterable[str]) -> WebhookEndpoin
 def _check_length(url: str, longest: int) -> None:
     if not url or len(url) > longest or not url.isprintable():
         words = f"Please give an address of at most {longest} characters."
+        raise Refusal("bad_url", words, status=HTTPStatus.BAD_REQUEST)
+
+
+def _check_is_sealed(url: str) -> None:
+    """In the clear only to the servers that whoever runs the studio named."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.netloc.lower() not in settings.FETCH_ALLOW:
+        words = "The address of an endpoint begins with https://."
         raise Refusal("bad_url", words, status=HTTPStatus.BAD_REQUEST)
 
 
