@@ -1,11 +1,13 @@
 """The generator's tables, each defined with its noun."""
 
+from generator.api.phota.models import Callback
 from generator.assets.models import Asset, Folder, Share
 from generator.explore.models import Report
 from generator.jobs.models import Appearance, Generation, Job, Training
 from generator.portraits.models import PortraitModel
+from generator.webhooks.models import Delivery, WebhookEndpoint, WebhookSecret
 
 __all__ = [
-    "Appearance", "Asset", "Folder", "Generation", "Job", "PortraitModel", "Report", "Share",
-    "Training",
+    "Appearance", "Asset", "Callback", "Delivery", "Folder", "Generation", "Job", "PortraitModel",
+    "Report", "Share", "Training", "WebhookEndpoint", "WebhookSecret",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 
 UPLOAD_PATHS = ("/uploads/", "/models/new/")
+API_PATHS = ("/api/", "/v1/phota/")
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -19,6 +20,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 def limit_for(path: str) -> int:
     """Bytes."""
+    if path.startswith(API_PATHS):
+        return int(settings.API_MAX_BODY)
     is_upload = path in UPLOAD_PATHS or path.startswith("/create/choose/")
     return int(settings.UPLOAD_MAX if is_upload else settings.MAX_BODY)
 

@@ -278,7 +278,9 @@ CONTENT_SECURITY_POLICY = {
 # --- uploads ---------------------------------------------------------------
 MAX_BODY = 256 * 1024  # bytes, for every request but an upload
 UPLOAD_MAX = 21 * 1024 * 1024  # bytes of a request to an upload address
-DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY
+API_MAX_BODY = 64 * 1024 * 1024  # bytes of a program's request: pictures come as base64
+API_WAIT_S = env.float("API_WAIT_S", default=55.0)  # how long an answer waits for its pictures
+DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY  # studio.bodies holds every other path to its own
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 DATA_UPLOAD_MAX_NUMBER_FILES = 1
 FILE_UPLOAD_PERMISSIONS = 0o640

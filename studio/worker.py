@@ -1,7 +1,8 @@
 """The worker: draws and learns, one job of each noun at a time.
 
-    python -m studio.worker                                   both queues, embedded or production
+    python -m studio.worker                                   all queues, embedded or production
     dramatiq studio.worker -Q generations -p 1 -t 1           one queue, by Dramatiq's own command
+    dramatiq studio.worker -Q webhooks -p 1 -t 4              messages to people's own servers
 
 SIGTERM hands running jobs back within seconds. This process imports no torch; the engines'
 children do.
@@ -53,12 +54,13 @@ def main() -> None:
 
 
 def _worker(queue: str) -> Worker:
-    """One thread per queue, so that a face is drawn while a training runs."""
+    """Threads of their own per queue, so that a face is drawn while a training runs."""
     dramatiq = importlib.import_module("dramatiq")
+    threads = importlib.import_module("generator.jobs.broker").THREADS.get(queue, 1)
     broker = dramatiq.get_broker()
     broker.logger.setLevel(logging.ERROR)  # it warns of a second worker; these share no queue
     worker: Worker = dramatiq.Worker(
-        broker, queues={queue}, worker_threads=1, worker_timeout=WAKE_MS
+        broker, queues={queue}, worker_threads=threads, worker_timeout=WAKE_MS
     )
     worker.start()
     return worker

@@ -113,6 +113,13 @@ SCREENS = (
     Screen("report-page", "/pictures/{shown}/report/", "nina"),
     # the account
     Screen("account", "/account/", light=True),
+    Screen("webhooks", "/account/webhooks/", light=True, whole=True),
+    Screen("webhooks-empty", "/account/webhooks/", "nina"),
+    Screen("webhooks-secret", "/account/webhooks/", click=("#webhook-secret a >> nth=0",)),
+    Screen("webhooks-roll", "/account/webhooks/", click=("#webhook-secret a >> nth=1",)),
+    Screen("webhooks-delete", "/account/webhooks/", click=(".endpoint .button--icon >> nth=0",)),
+    Screen("delivery", "/account/webhooks/", click=(".delivery a >> nth=0",)),
+    Screen("delivery-page", "/account/webhooks/deliveries/{delivery}/"),
     Screen("usage", "/billing/usage/", "carol", light=True, whole=True),
     Screen("plans", "/billing/plans/", "bob", light=True, whole=True),
     Screen("plans-year", "/billing/plans/?every=year", "alice"),

@@ -35,6 +35,8 @@ from generator.engine.process import EngineProcess
 from generator.jobs.models import Appearance, Generation, Training
 from generator.library import services as library
 from generator.portraits.models import PortraitModel
+from generator.webhooks import services as webhooks
+from generator.webhooks.models import JOB_EVENTS, Delivery, WebhookEndpoint
 from tests.sitters import Sitter, faced, learnt, painted
 
 SEEDS = (11, 28, 33, 40, 52)
@@ -95,6 +97,7 @@ def fill(people: Sequence[Sitter]) -> dict[str, str]:
     rows = {"model": first, "waiting": waiting, "public": public, "generation": made,
             "faces": faces, "face": faces.assets.get(index=1)}  # fmt: skip
     rows |= _shelved(alice, made)
+    rows["delivery"] = _webhooks(alice)
     rows["bobs_face"] = Asset.objects.get(owner=bob, kind="face")
     _spent(carol)
     dora = _deleting(mira)
@@ -129,6 +132,35 @@ def _spent(user: User) -> None:
             ledger.charge(subscription, credits, key=f"generation:{number}:charge", reason=words)
     ledger.refund("generation:1", amount=4, reason="Returned in part: gave fewer pictures")
     ledger.refund("generation:2", reason="Returned: the training did not finish")
+
+
+def _webhooks(owner: User) -> Delivery:
+    """One endpoint that works, one that was turned off, and a log with every state."""
+    works, off = (
+        WebhookEndpoint.objects.create(owner=owner, url=f"https://{host}", events=events)
+        for host, events in (
+            ("studio.example.com/likeness", JOB_EVENTS[:2] + JOB_EVENTS[3:5]),
+            ("old-shop.example.net/api/v2/hooks/likeness?shop=berlin", JOB_EVENTS[3:4]),
+        )
+    )
+    for endpoint in (works, off):
+        webhooks.send_test(endpoint)
+    webhooks.disable(off, because="Nothing arrived there for 3 days.")
+    now = timezone.now()
+    webhooks.announce(Training.objects.filter(owner=owner, state="failed")[0])
+    webhooks.announce(Generation.objects.filter(owner=owner, state="succeeded")[0])
+    Delivery.objects.filter(endpoint=off).update(attempts=8, answer=500)
+    Delivery.objects.filter(event="test", endpoint=works).update(
+        state="delivered", attempts=1, answer=204, delivered_at=now
+    )
+    Delivery.objects.filter(event="training.failed").update(
+        attempts=3, answer=503, next_at=now + timedelta(minutes=4)
+    )
+    made = Delivery.objects.get(event="generation.succeeded")
+    Delivery.objects.filter(pk=made.pk).update(
+        state="delivered", attempts=2, answer=200, delivered_at=now
+    )
+    return made
 
 
 def _keys(user: User) -> None:

@@ -384,3 +384,11 @@ def test_a_prompt_is_only_ever_text(alice: User, ada: PortraitModel, alice_clien
     one = picture(ada, prompt='"><script>alert(1)</script>')
     for address in ("/library/", f"/pictures/{one.pk}/", "/create/"):
         assert "<script>alert" not in alice_client.get(address).content.decode()
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_cursor_outside_of_time_begins_with_the_newest(
+    db: None, client: Client, moment: str
+) -> None:
+    answer = client.get("/explore/", {"before": f"{moment}_{uuid.uuid4()}"})
+    assert answer.status_code == 200

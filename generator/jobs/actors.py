@@ -18,6 +18,7 @@ from generator.jobs import sweeper
 from generator.jobs.broker import ACTORS, QUEUES, broker
 from generator.jobs.models import Generation, Training
 from generator.jobs.runner import TIME_LIMIT_S, Runner
+from generator.webhooks import sending
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 # around it. Milliseconds.
 MARGIN_S = 120.0
 LIMIT_MS = {noun: int(1000 * (limit + MARGIN_S)) for noun, limit in TIME_LIMIT_S.items()}
+
+STALE_MS = 60_000  # a bell this old was rung again since
 
 dramatiq.set_broker(broker())
 
@@ -53,6 +56,13 @@ def run_generation(job_id: str) -> None:
     RUNNERS["generation"].run_next()
 
 
+@dramatiq.actor(
+    actor_name=ACTORS["delivery"], queue_name=QUEUES["delivery"], max_retries=0, max_age=STALE_MS
+)
+def send_deliveries(delivery_id: str) -> None:
+    sending.send_due()
+
+
 class Housekeeping(Middleware):
     """The sweeper and the warm engine come and go with Dramatiq's worker."""
 
@@ -74,13 +84,14 @@ class Housekeeping(Middleware):
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         """Running jobs are handed back within a second, or finished if they nearly are."""
         self.stop.set()
-        for noun in QUEUES:
-            RUNNERS[noun].draining.set()
+        for runner in RUNNERS.values():
+            runner.draining.set()
+        sending.draining.set()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        for noun, queue in QUEUES.items():
-            if queue in worker.consumers:
-                RUNNERS[noun].close()
+        for noun, runner in RUNNERS.items():
+            if QUEUES[noun] in worker.consumers:
+                runner.close()
 
 
 broker().add_middleware(Housekeeping())

@@ -12,8 +12,9 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import AgeLimit, Middleware, Retries, ShutdownNotifications, TimeLimit
 
-QUEUES = {"training": "trainings", "generation": "generations"}
-ACTORS = {"training": "run_training", "generation": "run_generation"}
+QUEUES = {"training": "trainings", "generation": "generations", "delivery": "webhooks"}
+ACTORS = {"training": "run_training", "generation": "run_generation", "delivery": "send_deliveries"}
+THREADS = {"webhooks": 4}  # one is enough for an engine; servers of other people may hang
 TIMEOUT_S = 2.0  # a dead Redis costs a request no more than this
 
 

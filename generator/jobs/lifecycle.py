@@ -31,6 +31,7 @@ from generator.engine.interface import Clip, EngineError, GeneratedImage, Traine
 from generator.jobs import bell, notify, turns
 from generator.jobs.models import Generation, Job, Training
 from generator.portraits.models import PortraitModel
+from generator.webhooks import services as webhooks
 
 log = logging.getLogger(__name__)
 
@@ -237,6 +238,7 @@ def _end(job: AnyJob, state: State, *, refund: int = 0, **changes: Any) -> None:
     if held(job).update(**_ended(state), **changes) != 1:
         raise Fenced
     _give_back(job, refund, state)
+    webhooks.announce(job)
     transaction.on_commit(lambda: notify.changed(job), robust=True)
 
 
@@ -333,6 +335,7 @@ def cancel(job: AnyJob) -> None:
         ledger.locked(job.owner)
         if rows.filter(state=State.QUEUED).update(**_ended(State.CANCELED)):
             _give_back(job, job.charged, State.CANCELED)
+            webhooks.announce(job)
         else:
             running = rows.filter(state=State.RUNNING)
             running.update(cancel_requested=True, updated_at=Now())
@@ -346,6 +349,7 @@ def cancel_now(job: AnyJob) -> None:
         unfinished = type(job)._default_manager.filter(pk=job.pk, state__in=UNFINISHED)
         if unfinished.update(**_ended(State.CANCELED), cancel_requested=True):
             _give_back(job, job.charged, State.CANCELED)
+            webhooks.announce(job)
             transaction.on_commit(lambda: notify.changed(job), robust=True)
 
 

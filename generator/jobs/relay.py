@@ -14,6 +14,7 @@ from dramatiq.brokers.stub import StubBroker
 from generator.jobs import bell, lifecycle, notify
 from generator.jobs.actors import RUNNERS
 from generator.jobs.broker import QUEUES
+from generator.webhooks import sending
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,9 @@ def relay_until(stop: threading.Event, broker: StubBroker) -> None:
     while not stop.wait(EVERY_S):
         try:
             close_old_connections()
-            for noun in QUEUES:
+            for noun in RUNNERS:
                 _relay(noun, broker)
+            _relay_deliveries(broker)
         except Exception:
             log.exception("a look at the jobs failed; the next one is in a moment")
 
@@ -38,3 +40,11 @@ def _relay(noun: str, broker: StubBroker) -> None:
     pk = waiting.order_by("created_at").values_list("pk", flat=True).first()
     if pk:
         broker.enqueue(bell.message(noun, str(pk)))
+
+
+def _relay_deliveries(broker: StubBroker) -> None:
+    if not broker.queues[QUEUES["delivery"]].empty():
+        return
+    pk = sending.due().values_list("pk", flat=True).first()
+    if pk:
+        broker.enqueue(bell.message("delivery", str(pk)))

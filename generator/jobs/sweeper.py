@@ -24,6 +24,7 @@ from generator.jobs import absent, bell, lifecycle, notify, retention, services
 from generator.jobs.models import Training
 from generator.library import services as library
 from generator.portraits.models import PortraitModel
+from generator.webhooks import sending
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def sweep() -> None:
     for noun, model in notify.NOUNS.items():
         lifecycle.requeue_expired(model)
         _ring_again(noun)
+    sending.ring_again()
     library.purge()
 
 
@@ -54,11 +56,12 @@ def _ring_again(noun: str) -> None:
 def tidy() -> None:
     """Unused uploads and results past their day, files without a row, checkpoints of nothing.
 
-    And the e-mails to people who left.
+    And the e-mails to people who left, and old messages to their servers.
     """
     absent.write_to_the_absent()
     expire_uploads()
     retention.expire_results()
+    sending.remove_old()
     remove_orphans()
     remove_old_checkpoints()
 
