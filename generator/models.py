@@ -3,9 +3,10 @@
 from generator.assets.models import Asset, Folder, Share
 from generator.explore.models import Report
 from generator.jobs.models import Appearance, Generation, Job, Training
-from generator.portraits.models import PortraitModel
+from generator.photos.models import Photo, PhotoSet
+from generator.portraits.models import PortraitModel, Reference
 
 __all__ = [
-    "Appearance", "Asset", "Folder", "Generation", "Job", "PortraitModel", "Report", "Share",
-    "Training",
+    "Appearance", "Asset", "Folder", "Generation", "Job", "Photo", "PhotoSet", "PortraitModel",
+    "Reference", "Report", "Share", "Training",
 ]  # fmt: skip

@@ -12,8 +12,8 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import AgeLimit, Middleware, Retries, ShutdownNotifications, TimeLimit
 
-QUEUES = {"training": "trainings", "generation": "generations"}
-ACTORS = {"training": "run_training", "generation": "run_generation"}
+QUEUES = {"training": "trainings", "generation": "generations", "photoset": "photosets"}
+ACTORS = {"training": "run_training", "generation": "run_generation", "photoset": "run_photo_set"}
 TIMEOUT_S = 2.0  # a dead Redis costs a request no more than this
 
 
