@@ -120,6 +120,13 @@ def charge(subscription: Subscription, amount: int, *, key: str, reason: str) ->
     )
 
 
+def check_affordable(subscription: Subscription, amount: int) -> None:
+    """Raises `InsufficientCredits`; takes nothing."""
+    now = entries.head(subscription)
+    if amount > now.balance:
+        raise InsufficientCredits(needed=amount, left=now.balance)
+
+
 def grant(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
     """Give `amount` credits that stay; raises `AlreadyPosted` for a used key."""
     return entries.post(subscription, Kind.GRANT, _counted(amount), key=key, reason=reason)

@@ -4,10 +4,12 @@ from generator.api.phota.models import Callback
 from generator.assets.models import Asset, Folder, Share
 from generator.explore.models import Report
 from generator.jobs.models import Appearance, Generation, Job, Training
-from generator.portraits.models import PortraitModel
+from generator.photos.models import Photo, PhotoSet
+from generator.portraits.models import PortraitModel, Reference
 from generator.webhooks.models import Delivery, WebhookEndpoint, WebhookSecret
 
 __all__ = [
-    "Appearance", "Asset", "Callback", "Delivery", "Folder", "Generation", "Job", "PortraitModel",
-    "Report", "Share", "Training", "WebhookEndpoint", "WebhookSecret",
+    "Appearance", "Asset", "Callback", "Delivery", "Folder", "Generation", "Job", "Photo",
+    "PhotoSet", "PortraitModel", "Reference", "Report", "Share", "Training", "WebhookEndpoint",
+    "WebhookSecret",
 ]  # fmt: skip

@@ -43,7 +43,8 @@ class CompressTextMiddleware(GZipMiddleware):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        if not response.headers.get("Content-Type", "").startswith(TEXT):
+        kind = response.headers.get("Content-Type", "")
+        if not kind.startswith(TEXT) or kind.startswith("text/event-stream"):  # told at once
             return response
         return super().process_response(request, response)
 

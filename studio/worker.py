@@ -1,6 +1,6 @@
 """The worker: draws and learns, one job of each noun at a time.
 
-    python -m studio.worker                                   all queues, embedded or production
+    python -m studio.worker                                   every queue, embedded or production
     dramatiq studio.worker -Q generations -p 1 -t 1           one queue, by Dramatiq's own command
     dramatiq studio.worker -Q webhooks -p 1 -t 4              messages to people's own servers
 

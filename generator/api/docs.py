@@ -14,8 +14,9 @@ from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 
 from generator.api.own import api as own
+from generator.api.phota.api import api as phota
 
-APIS: dict[str, NinjaAPI] = {"v1": own}
+APIS: dict[str, NinjaAPI] = {"v1": own, "phota": phota}
 SAMPLE_ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
@@ -124,13 +125,12 @@ def _sample(field: Parameter) -> Any:
         return SAMPLE_ID
     if field.kind.startswith("list of"):
         return []
-    return samples.get(
-        field.kind, {"name": "Ada", "prompt": "in the snow", "kind": "image"}.get(field.name, "…")
-    )
+    words = {"name": "Ada", "prompt": "in the snow", "kind": "image"}
+    return samples.get(field.kind, words.get(field.name, "…"))
 
 
 def _address(path: str) -> str:
-    return settings.SITE_URL + path.replace("{id}", SAMPLE_ID)
+    return str(settings.SITE_URL) + path.replace("{id}", SAMPLE_ID)
 
 
 def _curl(method: str, path: str, header: str, sample: dict[str, Any], *, is_file: bool) -> str:

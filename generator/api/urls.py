@@ -1,15 +1,20 @@
-from django.urls import path
+from django.urls import URLPattern, URLResolver, path
 
 from generator.api import account, assets, generations, jobs, portrait_models
 from generator.api.docs import docs
 from generator.api.own import api
+from generator.api.phota import pictures, profiles
+from generator.api.phota.api import api as phota
 
 for router in (
     account.router, portrait_models.router, generations.router, jobs.router, assets.router
 ):  # fmt: skip
     api.add_router("", router)
+phota.add_router("", profiles.router)
+phota.add_router("", pictures.router)
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("v1/phota/", phota.urls),
     path("api/v1/", api.urls),
     path("api/docs/", docs, name="api_docs"),
     path("api/docs/<slug:name>/", docs, name="api_docs_of"),

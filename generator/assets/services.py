@@ -40,14 +40,16 @@ def store_upload(user: User, file: UploadedFile[bytes]) -> Asset:
     """One photo, decoded in the limited child and stored upright as JPEG. Raises Refusal."""
     if (file.size or 0) > UPLOAD_MAX:
         raise Refusal("too_large", "This file is larger than 20 MB.")
-    unused_ones = Asset.objects.filter(owner=user, kind=Asset.Kind.UPLOAD, expires_at__isnull=False)
+    unused_ones = Asset.objects.filter(
+        owner=user, kind=Asset.Kind.UPLOAD, expires_at__isnull=False, photo__isnull=True
+    )
     if unused_ones.count() >= UPLOADS_AT_ONCE:
         raise Refusal(
             "too_many_uploads",
             f"You have {UPLOADS_AT_ONCE} unused photos. Delete some, or wait until tomorrow.",
         )
     picture = intake.normalise(file.read())
-    return _store_picture(
+    return store_picture(
         picture, owner=user, kind=Asset.Kind.UPLOAD, display_name=display_name(file.name)
     )
 
@@ -61,7 +63,7 @@ def crop_reference(upload: Asset, *, x: int, y: int, size: int, angle: int = 0) 
     with upload.file.open("rb") as file:
         picture = intake.crop(file.read(), frame)
     delete_assets(unused(upload.crops.all()))
-    return _store_picture(
+    return store_picture(
         picture,
         owner=upload.owner,
         kind=Asset.Kind.REFERENCE,
@@ -87,7 +89,7 @@ def turn_upload(upload: Asset, *, degrees: int) -> Asset:
         picture = intake.turn(file.read(), degrees)
     if not upload.crops.filter(portrait_model__isnull=False).exists():
         delete_assets(unused_family(upload))
-    return _store_picture(
+    return store_picture(
         picture, owner=upload.owner, kind=Asset.Kind.UPLOAD, display_name=upload.display_name
     )
 
@@ -135,7 +137,7 @@ def own_reference(user: User | AnonymousUser, id: str) -> Asset | None:
 
 def unused(assets: AssetQuerySet) -> AssetQuerySet:
     """Those that no portrait model learns from."""
-    return assets.filter(portrait_model__isnull=True)
+    return assets.filter(portrait_model__isnull=True, further_reference__isnull=True)
 
 
 def unused_family(asset: Asset) -> list[Asset]:
@@ -155,6 +157,11 @@ def delete_assets(assets: Iterable[Asset]) -> None:
     with transaction.atomic():
         Asset.objects.filter(pk__in=[asset.pk for asset in doomed]).delete()
         transaction.on_commit(lambda: _remove(names))
+
+
+def largest_thumbnail(asset: Asset) -> bytes:
+    """WebP, at most 1024 px a side."""
+    return _stored(thumbnail_name(asset, asset.thumbnail_px))
 
 
 def file_names(asset: Asset) -> list[str]:
@@ -193,7 +200,8 @@ def _stored(name: str) -> bytes:
     return data
 
 
-def _store_picture(picture: intake.Picture, **fields: object) -> Asset:
+def store_picture(picture: intake.Picture, **fields: object) -> Asset:
+    """What came out of the door's child, kept for a day unless something uses it."""
     fields["findings"] = picture.findings or fields.get("findings", {})
     asset = Asset(
         width=picture.width,

@@ -81,11 +81,10 @@ def upload_accept(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
 def upload_delete(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
     """Removes an unused reference or upload, and what it was cut from or into."""
     found = get_object_or_404(
-        Asset,
+        services.unused(Asset.objects.all()),
         id=id,
         owner=_sender(request),
         kind__in=[Asset.Kind.UPLOAD, Asset.Kind.REFERENCE],
-        portrait_model__isnull=True,
     )
     services.delete_assets(services.unused_family(found))
     return preview(request)

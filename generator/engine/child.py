@@ -27,6 +27,7 @@ from generator.engine.interface import (
     Canceled,
     Engine,
     EngineError,
+    FindCall,
     GenerateCall,
     GeneratedImage,
     Result,
@@ -156,6 +157,8 @@ def _answer(engine: Engine, call: Call, session: _Session) -> Result:
         )
     if isinstance(call, AnimateCall):
         return engine.animate(call.request, call.adapters, seed=call.seed, on_step=session.step)
+    if isinstance(call, FindCall):
+        return engine.find_subject(call.photos, on_step=session.step)
     return engine.likeness(call.reference, call.picture)
 
 

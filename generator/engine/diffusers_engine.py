@@ -27,10 +27,10 @@ from generator.engine import (
     clip,
     framing,
     lora,
-    photo,
     pictures,
     registry,
     strangers,
+    subject,
     wording,
 )
 from generator.engine.adapter import Adapter
@@ -48,6 +48,7 @@ from generator.engine.interface import (
     GenerateRequest,
     OnStep,
     Recipe,
+    Sighting,
     Step,
     Tier,
     TrainedAdapter,
@@ -300,7 +301,7 @@ class DiffusersEngine:
                 self.base.pipe.unet,
                 self._own(seen, tokens),
                 self._prior(others),
-                _focus(others.latents.shape[-2:]),
+                lora.focus(others.latents.shape[-2:]),
                 plan,
                 resume_dir=resume_dir,
                 on_step=on_step,
@@ -385,11 +386,12 @@ class DiffusersEngine:
         yardstick = self.judge.yardstick(seen, self.strangers(lambda step: None).embeddings)
         return self.judge.each(pictures.read(picture), yardstick)
 
-
-def _focus(size: Sequence[int]) -> Tensor:
-    """Weight of each latent (h, w) in the loss: 1 on the face, 0.3 away from it, mean 1."""
-    height, width = size
-    y = ((torch.arange(height) + 0.5) / height - photo.FACE_Y)[:, None] / photo.FACE_W
-    x = ((torch.arange(width) + 0.5) / width - photo.FACE_X)[None, :] / photo.FACE_W
-    weights = 0.3 + 0.7 * torch.exp(-(((x**2 + y**2) / 0.3) ** 2))
-    return weights / weights.mean()
+    def find_subject(
+        self, photos: Sequence[bytes], *, on_step: OnStep | None = None
+    ) -> list[Sighting]:
+        """See `subject.find`."""
+        tell = on_step or (lambda step: None)
+        images = [pictures.read(data) for data in photos]
+        return subject.find(
+            images, self.judge.people, lambda done: tell(Step("find", done, len(images)))
+        )

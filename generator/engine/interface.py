@@ -195,6 +195,16 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Sighting:
+    """Where one of several photos shows the person they are about, or why it does not."""
+
+    # left, top and side of the square to learn from, as fractions of width, height and width
+    square: tuple[float, float, float] | None = None
+    face: float = 0.0  # how wide the face is, as a fraction of the photo's width
+    reason: str = ""  # "no_face", "somebody_else"
+
+
+@dataclass(frozen=True)
 class TrainedAdapter:
     safetensors: bytes  # LoRA in diffusers' key format, identity tokens in the metadata
     likeness: int  # mean over evaluation pictures, 0..100
@@ -255,6 +265,15 @@ class Engine(Protocol):
         """One score for each face that is looked for in `picture`, from left to right."""
         ...
 
+    def find_subject(
+        self, photos: Sequence[bytes], *, on_step: OnStep | None = None
+    ) -> list[Sighting]:
+        """The person who is in most of these photos, in each of them.
+
+        Raises EngineError: "no_face", "multiple_faces" (two people who are in every photo).
+        """
+        ...
+
 
 @dataclass
 class TrainCall:
@@ -285,5 +304,10 @@ class LikenessCall:
     picture: bytes
 
 
-Call = TrainCall | GenerateCall | AnimateCall | LikenessCall
-Result = TrainedAdapter | list[GeneratedImage] | Clip | list[FaceScore]
+@dataclass
+class FindCall:
+    photos: list[bytes]
+
+
+Call = TrainCall | GenerateCall | AnimateCall | LikenessCall | FindCall
+Result = TrainedAdapter | list[GeneratedImage] | Clip | list[FaceScore] | list[Sighting]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,6 +29,9 @@ SURE = 0.6  # a caption that says nothing about a shirt is better than one that 
 MISSING = 25  # likeness: nobody in the picture is like them (strangers have 0 on average)
 TURNS = {"turned left": -0.4, "turned right": 0.4}  # radians, as the painter turns heads
 MAX_SHIFT = 0.04  # of a side: how far a crop of the same face may wander
+
+Square = tuple[int, int, int]
+"""left, top, side in pixels"""
 
 
 def views(references: Sequence[Image.Image], count: int, rng: random.Random) -> Tensor:
@@ -94,6 +98,13 @@ class Judge:
         """Pictures (B, 3, S, S) in [-1, 1] to unit vectors (B, E), on the CPU."""
         vectors: Tensor = self.reader.embed(pixels.to(self.device)).float().cpu()
         return vectors
+
+    def people(
+        self, image: Image.Image, squares: list[tuple[int, int, int]]
+    ) -> NDArray[np.float32]:
+        """Unit vectors (N, E) of whoever is in these squares."""
+        vectors = self.embed(torch.cat([cut(image, square) for square in squares]))
+        return np.asarray(vectors.numpy(), dtype=np.float32)
 
     def yardstick(self, own: Tensor, strangers: Tensor) -> Yardstick:
         """`own` (N, 3, S, S): views of the references; `strangers` (M, E): embeddings."""

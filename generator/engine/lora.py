@@ -21,7 +21,7 @@ import torch
 from peft import LoraConfig
 from torch import Tensor, nn
 
-from generator.engine import checkpoint
+from generator.engine import checkpoint, photo
 from generator.engine.checkpoint import Checkpoint
 from generator.engine.interface import OnStep, Step
 
@@ -264,3 +264,12 @@ def has_amx() -> bool:
         return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
         return False
+
+
+def focus(size: Sequence[int]) -> Tensor:
+    """Weight of each latent (h, w) in the loss: 1 on the face, 0.3 away from it, mean 1."""
+    height, width = size
+    y = ((torch.arange(height) + 0.5) / height - photo.FACE_Y)[:, None] / photo.FACE_W
+    x = ((torch.arange(width) + 0.5) / width - photo.FACE_X)[None, :] / photo.FACE_W
+    weights = 0.3 + 0.7 * torch.exp(-(((x**2 + y**2) / 0.3) ** 2))
+    return weights / weights.mean()

@@ -8,6 +8,7 @@ answer: the centre square is suggested and the person may overrule it.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -69,19 +70,32 @@ def _cascades() -> tuple[cv2.CascadeClassifier, ...]:
 
 def find_faces(image: Image.Image) -> tuple[Box, ...]:
     """Frontal faces, largest first; empty when there is none or it is not recognised."""
+    return next((found for found in _looks(image) if found), ())
+
+
+def find_every_face(image: Image.Image) -> tuple[Box, ...]:
+    """`find_faces` with all that any of the cascades sees: of a group, one alone misses some."""
+    faces: list[Box] = []
+    for box in sorted((box for found in _looks(image) for box in found), key=lambda box: -box[2]):
+        x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
+        if not any(left < x < left + w and top < y < top + h for left, top, w, h in faces):
+            faces.append(box)
+    return tuple(faces)
+
+
+def _looks(image: Image.Image) -> Iterator[tuple[Box, ...]]:
+    """What each cascade finds, largest first."""
     small = image.convert("L")
     small.thumbnail((SEARCH_PX, SEARCH_PX))
     grey = cv2.equalizeHist(np.asarray(small))
     least = max(24, max(small.size) // 12)
     for cascade in _cascades():
         found = cascade.detectMultiScale(grey, 1.1, 6, minSize=(least, least))
-        if len(found):
-            boxes = sorted(np.asarray(found).tolist(), key=lambda box: -box[2])
-            return tuple(
-                (x / small.width, y / small.height, w / small.width, h / small.height)
-                for x, y, w, h in boxes
-            )
-    return ()
+        boxes = sorted(np.asarray(found).reshape(-1, 4).tolist(), key=lambda box: -box[2])
+        yield tuple(
+            (x / small.width, y / small.height, w / small.width, h / small.height)
+            for x, y, w, h in boxes
+        )
 
 
 def suggest_square(image: Image.Image) -> Suggestion:

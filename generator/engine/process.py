@@ -29,11 +29,13 @@ from generator.engine.interface import (
     Clip,
     EngineError,
     FaceScore,
+    FindCall,
     GenerateCall,
     GeneratedImage,
     LikenessCall,
     OnStep,
     Result,
+    Sighting,
     TrainCall,
     TrainedAdapter,
 )
@@ -110,6 +112,10 @@ class EngineProcess:
     def run(self, call: LikenessCall, *, on_step: OnStep | None = None,
             on_image: OnImage | None = None, on_tick: OnTick | None = None,
             time_limit_s: float = TIME_LIMIT_S) -> list[FaceScore]: ...
+    @overload
+    def run(self, call: FindCall, *, on_step: OnStep | None = None,
+            on_image: OnImage | None = None, on_tick: OnTick | None = None,
+            time_limit_s: float = TIME_LIMIT_S) -> list[Sighting]: ...
     # fmt: on
     def run(
         self,

@@ -18,6 +18,7 @@ from generator.jobs import sweeper
 from generator.jobs.broker import ACTORS, QUEUES, broker
 from generator.jobs.models import Generation, Training
 from generator.jobs.runner import TIME_LIMIT_S, Runner
+from generator.photos.models import PhotoSet
 from generator.webhooks import sending
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,11 @@ dramatiq.set_broker(broker())
 
 
 # An engine's process starts with its first call, in the process that makes it.
-RUNNERS = {"training": Runner(Training), "generation": Runner(Generation)}
+RUNNERS = {
+    "training": Runner(Training),
+    "generation": Runner(Generation),
+    "photoset": Runner(PhotoSet),
+}
 
 
 @dramatiq.actor(
@@ -61,6 +66,16 @@ def run_generation(job_id: str) -> None:
 )
 def send_deliveries(delivery_id: str) -> None:
     sending.send_due()
+
+
+@dramatiq.actor(
+    actor_name=ACTORS["photoset"],
+    queue_name=QUEUES["photoset"],
+    max_retries=0,
+    time_limit=LIMIT_MS["photoset"],
+)
+def run_photo_set(job_id: str) -> None:
+    RUNNERS["photoset"].run_next()
 
 
 class Housekeeping(Middleware):

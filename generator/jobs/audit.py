@@ -22,10 +22,10 @@ from billing import audit as money
 from billing.models import CreditEntry
 from billing.plans import plan_of
 from generator.assets.models import Asset
-from generator.jobs import notify, sweeper
+from generator.jobs import lifecycle, sweeper
 from generator.jobs.lifecycle import DEATHS_MAX, ENGINE_ERRORS_MAX, LEASE, UNFINISHED, State, key
 from generator.jobs.models import Generation, Training
-from generator.portraits.models import PortraitModel
+from generator.portraits.models import PortraitModel, Reference
 
 Found = Iterator[str]  # one sentence per violation
 
@@ -98,9 +98,9 @@ def _refunds() -> Found:
             yield f"{job}: {given} credits were returned, {_unmade(job)} are for missing pictures"
 
 
-def _unmade(job: Training | Generation) -> int:
+def _unmade(job: lifecycle.AnyJob) -> int:
     """Credits for pictures that did not come out, or not alike enough."""
-    if isinstance(job, Training):
+    if not isinstance(job, Generation):
         return 0
     return job.charged * job.uncharged // job.count
 
@@ -121,7 +121,7 @@ def _states() -> Found:
         | Q(state=State.FAILED, error_message="")
         | Q(done__gt=F("total"))
     )
-    for model in notify.NOUNS.values():
+    for model in lifecycle.NOUNS.values():
         for job in model._default_manager.filter(wrong):
             yield f"{job} contradicts itself"
     twice = Training.objects.filter(state__in=UNFINISHED).values("portrait_model")
@@ -131,13 +131,13 @@ def _states() -> Found:
 
 def _limits() -> Found:
     over = Q(engine_errors__gt=ENGINE_ERRORS_MAX) | Q(infrastructure_deaths__gt=DEATHS_MAX)
-    for model in notify.NOUNS.values():
+    for model in lifecycle.NOUNS.values():
         for job in model._default_manager.filter(over):
             yield f"{job}: {job.engine_errors} errors, {job.infrastructure_deaths} deaths"
 
 
 def _forgotten() -> Found:
-    for model in notify.NOUNS.values():
+    for model in lifecycle.NOUNS.values():
         for job in model._default_manager.filter(
             state=State.RUNNING, lease_until__lt=Now() - 2 * LEASE
         ):
@@ -160,6 +160,8 @@ def _weights() -> Found:
 def _privacy() -> Found:
     for portrait_model in PortraitModel.objects.filter(is_public=False, reference__is_public=True):
         yield f"portrait model {portrait_model.pk} is private, its reference is not"
+    for further in Reference.objects.filter(asset__is_public=True):
+        yield f"{further} is public"
     shown = Asset.objects.filter(published_at__isnull=False)
     for asset in shown.filter(generation__appearances__portrait_model__is_public=False):
         yield f"{asset} is on Explore and shows a private model"
@@ -193,6 +195,6 @@ def _missing() -> Found:
             yield f"{name} is not there"
 
 
-def _jobs() -> Iterator[Training | Generation]:
-    yield from Training.objects.iterator()
-    yield from Generation.objects.iterator()
+def _jobs() -> Iterator[lifecycle.AnyJob]:
+    for model in lifecycle.NOUNS.values():
+        yield from model._default_manager.iterator()

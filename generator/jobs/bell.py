@@ -13,7 +13,7 @@ from dramatiq import Message
 from generator.jobs.broker import ACTORS, QUEUES, broker
 
 if TYPE_CHECKING:
-    from generator.jobs.models import Generation, Training
+    from generator.jobs.models import Job
     from generator.webhooks.models import Delivery
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ SILENCE_S = 5.0  # after a failure: people do not wait for a dead broker one aft
 _silent_until = 0.0  # monotonic seconds
 
 
-def ring(job: Training | Generation | Delivery) -> None:
+def ring(job: Job | Delivery) -> None:
     """Once the running transaction is committed. Never raises."""
     noun, job_id = job._meta.model_name or "", str(job.pk)
     transaction.on_commit(lambda: ring_now(noun, job_id), robust=True)

@@ -12,8 +12,14 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import AgeLimit, Middleware, Retries, ShutdownNotifications, TimeLimit
 
-QUEUES = {"training": "trainings", "generation": "generations", "delivery": "webhooks"}
-ACTORS = {"training": "run_training", "generation": "run_generation", "delivery": "send_deliveries"}
+QUEUES = {
+    "training": "trainings", "generation": "generations", "photoset": "photosets",
+    "delivery": "webhooks",
+}  # fmt: skip
+ACTORS = {
+    "training": "run_training", "generation": "run_generation", "photoset": "run_photo_set",
+    "delivery": "send_deliveries",
+}  # fmt: skip
 THREADS = {"webhooks": 4}  # one is enough for an engine; servers of other people may hang
 TIMEOUT_S = 2.0  # a dead Redis costs a request no more than this
 

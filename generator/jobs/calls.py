@@ -19,8 +19,10 @@ CLIP_FPS = 24  # film's own; fewer stutter where a head turns
 def of_training(training: Training) -> TrainCall:
     folder = services.resume_folder(training.pk)
     folder.mkdir(parents=True, exist_ok=True)
+    person = training.portrait_model
+    further = person.further_references.select_related("asset")
     return TrainCall(
-        references=[read(training.portrait_model.reference.file)],
+        references=[read(person.reference.file), *(read(one.asset.file) for one in further)],
         tier="instant" if training.tier == "instant" else "trained",
         seed=training.seed,
         resume_dir=str(folder),

@@ -30,13 +30,15 @@ from generator.assets.services import file_names
 from generator.engine.interface import Clip, EngineError, GeneratedImage, TrainedAdapter
 from generator.jobs import bell, notify, turns
 from generator.jobs.models import Generation, Job, Training
+from generator.photos.models import PhotoSet
 from generator.portraits.models import PortraitModel
 from generator.webhooks import services as webhooks
 
 log = logging.getLogger(__name__)
 
-AnyJob = Training | Generation
-AnyModel = type[Training] | type[Generation]
+AnyJob = Training | Generation | PhotoSet
+AnyModel = type[Training] | type[Generation] | type[PhotoSet]
+NOUNS: dict[str, AnyModel] = {**notify.NOUNS, "photoset": PhotoSet}  # pages show the first two
 State = Job.State
 
 LEASE = timedelta(seconds=30)  # three heartbeats; a killed worker's job goes on after this
@@ -54,7 +56,7 @@ class Fenced(Exception):
 
 
 def noun(job: AnyJob | AnyModel) -> str:
-    """ "training" or "generation", as in addresses, ledger keys and socket messages."""
+    """ "training", "generation" or "photoset", as in addresses, ledger keys and socket messages."""
     return job._meta.model_name or ""
 
 
@@ -167,7 +169,7 @@ def progress(
 def finish_training(training: Training, adapter: TrainedAdapter) -> None:
     """Write the weights, in one transaction with the state. Raises Fenced."""
     preview = _small_jpeg(adapter.preview) if adapter.preview else None
-    with _files_of_a_transaction() as written, transaction.atomic():
+    with files_of_a_transaction() as written, transaction.atomic():
         _end(training, State.SUCCEEDED, preview=preview)
         portrait_model = PortraitModel.objects.get(pk=training.portrait_model_id)
         replaced = portrait_model.weights.name
@@ -193,7 +195,7 @@ def finish_generation(generation: Generation, images: Sequence[GeneratedImage]) 
         raise ValueError("A generation without pictures fails; it does not finish.")
     missing = max(0, generation.count - len(images))
     uncharged = min(generation.count, missing + sum(image.below_floor for image in images))
-    with _files_of_a_transaction() as written, transaction.atomic():
+    with files_of_a_transaction() as written, transaction.atomic():
         refund = generation.charged * uncharged // generation.count
         _end(generation, State.SUCCEEDED, refund=refund, uncharged=uncharged)
         for index, image in enumerate(images):
@@ -203,12 +205,17 @@ def finish_generation(generation: Generation, images: Sequence[GeneratedImage]) 
 def finish_clip(generation: Generation, clip: Clip) -> None:
     """Write the clip, in one transaction with the state. Raises Fenced."""
     marked = drawn.marked_clip(generation, clip)  # before the lock is held
-    with _files_of_a_transaction() as written, transaction.atomic():
+    with files_of_a_transaction() as written, transaction.atomic():
         _end(generation, State.SUCCEEDED)
         written.extend(file_names(drawn.store_clip(generation, clip, marked)))
 
 
-def fail(job: AnyJob, code: str, message: str, **counters: int) -> None:
+def succeed(photo_set: PhotoSet, **changes: Any) -> None:
+    """In the transaction that makes its portrait model, before it. Raises Fenced."""
+    _end(photo_set, State.SUCCEEDED, **changes)
+
+
+def fail(job: AnyJob, code: str, message: str, **changes: Any) -> None:
     """End with a reason in words and the credits returned. Raises Fenced."""
     with transaction.atomic():
         _end(
@@ -217,7 +224,7 @@ def fail(job: AnyJob, code: str, message: str, **counters: int) -> None:
             refund=job.charged,
             error_code=code[:40],
             error_message=message[:300],
-            **counters,
+            **changes,
         )
 
 
@@ -355,7 +362,7 @@ def cancel_now(job: AnyJob) -> None:
 
 # --- files -------------------------------------------------------------------
 @contextmanager
-def _files_of_a_transaction() -> Iterator[list[str]]:
+def files_of_a_transaction() -> Iterator[list[str]]:
     """Removes the files named in the list when the transaction inside fails."""
     written: list[str] = []
     try:

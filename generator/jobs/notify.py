@@ -48,7 +48,7 @@ def message(noun: str, job_id: str) -> dict[str, str]:
 
 
 # --- saying it ---------------------------------------------------------------
-def changed(job: AnyJob) -> None:
+def changed(job: Job) -> None:
     """Tell the owner's open pages to look. Never raises, never waits."""
     if not settings.REDIS_URL:
         return  # the pump sees `updated_at` move

@@ -11,7 +11,7 @@ import threading
 from django.db import close_old_connections
 from dramatiq.brokers.stub import StubBroker
 
-from generator.jobs import bell, lifecycle, notify
+from generator.jobs import bell, lifecycle
 from generator.jobs.actors import RUNNERS
 from generator.jobs.broker import QUEUES
 from generator.webhooks import sending
@@ -36,7 +36,7 @@ def relay_until(stop: threading.Event, broker: StubBroker) -> None:
 def _relay(noun: str, broker: StubBroker) -> None:
     if RUNNERS[noun].is_busy or not broker.queues[QUEUES[noun]].empty():
         return
-    waiting = notify.NOUNS[noun]._default_manager.filter(state=lifecycle.State.QUEUED)
+    waiting = lifecycle.NOUNS[noun]._default_manager.filter(state=lifecycle.State.QUEUED)
     pk = waiting.order_by("created_at").values_list("pk", flat=True).first()
     if pk:
         broker.enqueue(bell.message(noun, str(pk)))

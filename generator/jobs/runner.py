@@ -29,18 +29,22 @@ from generator.engine.process import EngineProcess
 from generator.jobs import bell, calls, lifecycle, services
 from generator.jobs.lifecycle import LEASE, TOTAL, AnyJob, AnyModel, Fenced
 from generator.jobs.models import Generation, Training
+from generator.photos import work
+from generator.photos.models import PhotoSet
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0  # a third of the lease
 PROGRESS_S = 0.25  # four pushes a second are as smooth as a bar gets
-TIME_LIMIT_S = {"training": 1800.0, "generation": 600.0}  # on two slow cores; then it is stuck
+# On two slow cores; then it is stuck.
+TIME_LIMIT_S = {"training": 1800.0, "generation": 600.0, "photoset": 1200.0}
 NEARLY_DONE = 950  # of 1000: a closing worker finishes what is that far
 GRACE_S = 5.0  # for that; the supervisor kills after 10 s
 
 # Where in the whole job (of 1000) each phase begins; measured on the embedded base model.
 BEGINS = {
     "training": {"load": 0, "read": 20, "train": 50, "draw": 900, "save": 980},
+    "photoset": {"read": 0, "load": 700, "find": 750},
     "generation": {"load": 0, "read": 30, "draw": 50, "save": 980},
 }
 
@@ -189,6 +193,8 @@ class Runner:
         try:
             if isinstance(job, Training):
                 self._train(job, run)
+            elif isinstance(job, PhotoSet):
+                work.run(job, self.engine, on_step=run.on_step, on_tick=run.on_tick)
             else:
                 self._generate(job, run)
         except Canceled:

@@ -117,7 +117,7 @@ def submit_locked(
         seconds=wanted.seconds,
         quality=wanted.quality,
     )
-    _check_line(Generation, subscription)
+    check_line(Generation, subscription)
     _charge(subscription, wanted, f"{_what(wanted)}: {mentions.shown(kept, people)[:80]}")
     wanted.save(force_insert=True)
     Appearance.objects.bulk_create(
@@ -132,7 +132,11 @@ def submit_locked(
 
 
 def start_training(
-    portrait_model: PortraitModel, *, id: uuid.UUID, subscription: Subscription
+    portrait_model: PortraitModel,
+    *,
+    id: uuid.UUID,
+    subscription: Subscription,
+    tier: str = "trained",
 ) -> Training:
     """Charge for and queue a training, in the caller's transaction and under its lock."""
     surplus.check_usable(portrait_model, portrait_model.owner)
@@ -142,18 +146,19 @@ def start_training(
         id=id,
         owner_id=portrait_model.owner_id,
         portrait_model=portrait_model,
+        tier=tier,
         seed=secrets.randbelow(SEED_MAX),
         engine=settings.ENGINE_IMAGE,
         charged=cost("training"),
     )
-    _check_line(Training, subscription)
+    check_line(Training, subscription)
     _charge(subscription, training, f"Training of {portrait_model.name}")
     training.save(force_insert=True)
     lifecycle.announce(training)
     return training
 
 
-def cancel(job: Training | Generation) -> None:
+def cancel(job: lifecycle.AnyJob) -> None:
     """Stop a job; its credits are returned. A finished one stays as it is."""
     lifecycle.cancel(job)
 
@@ -266,7 +271,7 @@ def _what(wanted: Generation) -> str:
     ]
 
 
-def _check_line(noun: lifecycle.AnyModel, subscription: Subscription) -> None:
+def check_line(noun: lifecycle.AnyModel, subscription: Subscription) -> None:
     """Raises Refusal("concurrency") where the person's own line is full."""
     plan = plan_named(subscription.plan)
     unfinished = noun._default_manager.filter(

@@ -18,11 +18,14 @@ from django.db import close_old_connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from generator.api.phota import callbacks
 from generator.assets import services as assets
 from generator.assets.models import Asset
-from generator.jobs import absent, bell, lifecycle, notify, retention, services
+from generator.jobs import absent, bell, lifecycle, retention, services
 from generator.jobs.models import Training
 from generator.library import services as library
+from generator.photos import services as photos
+from generator.photos.models import Photo
 from generator.portraits.models import PortraitModel
 from generator.webhooks import sending
 
@@ -34,20 +37,21 @@ RING_MAX = 16  # more bells than workers help nobody
 TIDY_EVERY_S = 60.0
 ORPHAN_AGE = 2 * lifecycle.LEASE  # a younger file may belong to a transaction still open
 STRANGE = 100  # files of no row, beside few rows: somebody pointed at another database
-FOLDERS = ("assets", "weights")
+FOLDERS = ("assets", "photos", "weights")
 
 
 def sweep() -> None:
     """Jobs back into the queue, bells rung again."""
-    for noun, model in notify.NOUNS.items():
+    for noun, model in lifecycle.NOUNS.items():
         lifecycle.requeue_expired(model)
         _ring_again(noun)
+    callbacks.tell()
     sending.ring_again()
     library.purge()
 
 
 def _ring_again(noun: str) -> None:
-    waiting = notify.NOUNS[noun]._default_manager.filter(state=lifecycle.State.QUEUED)
+    waiting = lifecycle.NOUNS[noun]._default_manager.filter(state=lifecycle.State.QUEUED)
     unheard = waiting.filter(updated_at__lt=Now() - RING_AFTER).order_by("created_at")
     for pk in unheard.values_list("pk", flat=True)[:RING_MAX]:
         bell.ring_now(noun, str(pk))
@@ -59,6 +63,7 @@ def tidy() -> None:
     And the e-mails to people who left, and old messages to their servers.
     """
     absent.write_to_the_absent()
+    photos.release_ended()
     expire_uploads()
     retention.expire_results()
     sending.remove_old()
@@ -68,9 +73,9 @@ def tidy() -> None:
 
 def expire_uploads() -> int:
     kinds = [Asset.Kind.UPLOAD, Asset.Kind.REFERENCE]
-    expired = Asset.objects.filter(
-        kind__in=kinds, expires_at__lt=Now(), portrait_model__isnull=True
-    ).exclude(crops__portrait_model__isnull=False)
+    expired = assets.unused(Asset.objects.filter(kind__in=kinds, expires_at__lt=Now())).exclude(
+        crops__portrait_model__isnull=False
+    )
     doomed = list(expired[:200])
     assets.delete_assets(doomed)
     return len(doomed)
@@ -107,6 +112,7 @@ def referenced() -> Iterable[str]:
         yield from assets.file_names(asset)
     weights = PortraitModel.objects.exclude(weights="").values_list("weights", flat=True)
     yield from weights.iterator()
+    yield from Photo.objects.exclude(file="").values_list("file", flat=True).iterator()
 
 
 def _files(folder: str) -> list[str]:

@@ -89,3 +89,29 @@ class PortraitModel(models.Model):
     @property
     def latest_training(self) -> object | None:
         return self.trainings.order_by("-created_at").first()
+
+
+class Reference(models.Model):
+    """A further picture that a portrait model learns from, beside its `reference`.
+
+    Never shown to anybody but its owner, however public the model is.
+    """
+
+    portrait_model = models.ForeignKey(
+        PortraitModel, on_delete=models.CASCADE, related_name="further_references"
+    )
+    asset = models.OneToOneField(
+        "generator.Asset", on_delete=models.CASCADE, related_name="further_reference"
+    )
+    place = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["place"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["portrait_model", "place"], name="one_reference_per_place"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"reference {self.place} of {self.portrait_model}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.core.files.storage import default_storage
@@ -13,11 +14,12 @@ from billing import ledger
 from billing.plans import PLANS, Plan, default_plan, plan_named
 from billing.refusals import Refusal
 from generator.assets.models import Asset
-from generator.assets.services import delete_assets, reference_from_face
+from generator.assets.services import delete_assets, reference_from_face, unused
 from generator.jobs import services as jobs
 from generator.jobs.models import Training
+from generator.photos.models import PhotoSet
 from generator.portraits import surplus
-from generator.portraits.models import PortraitModel
+from generator.portraits.models import PortraitModel, Reference
 from generator.portraits.names import clean_description, clean_name
 
 if TYPE_CHECKING:
@@ -36,10 +38,13 @@ def create_portrait_model(
     is_public: bool,
     reference: Asset | None,
     consent: Consent | None = None,
+    further: Sequence[Asset] = (),
+    tier: str = "trained",
 ) -> PortraitModel:
     """A new portrait model and its first training, charged once.
 
     `id` is chosen by the page: a double click, a second tab and the back button meet the same row.
+    `further`: more references of the same person.
     `consent` is not saved yet; a photo needs it, a drawn face does not.
     Raises Refusal: name_missing, reference_missing, consent_missing, model_limit, private_models,
     insufficient_credits and what `names` raises.
@@ -51,7 +56,7 @@ def create_portrait_model(
             return existing
         name, description = clean_name(name), clean_description(description)
         plan = plan_named(subscription.plan)
-        _check_cap(user, plan)
+        check_cap(user, plan)
         check_privacy(plan, is_public=is_public)
         claimed = _claimed(user, reference, is_public=is_public)
         portrait_model = PortraitModel.objects.create(
@@ -63,7 +68,11 @@ def create_portrait_model(
             reference=claimed,
             consent=_consent(claimed, consent),
         )
-        jobs.start_training(portrait_model, id=uuid.uuid4(), subscription=subscription)
+        Reference.objects.bulk_create(
+            Reference(portrait_model=portrait_model, asset=_claimed(user, one), place=place)
+            for place, one in enumerate(further, start=1)
+        )
+        jobs.start_training(portrait_model, id=uuid.uuid4(), subscription=subscription, tier=tier)
     return portrait_model
 
 
@@ -98,7 +107,11 @@ def train_again(portrait_model: PortraitModel, *, training_id: uuid.UUID) -> Tra
         unfinished = portrait_model.trainings.filter(state__in=["queued", "running"]).first()
         if existing := known or unfinished:
             return existing
-        return jobs.start_training(portrait_model, id=training_id, subscription=subscription)
+        latest = portrait_model.trainings.order_by("-created_at").first()
+        tier = latest.tier if latest else "trained"
+        return jobs.start_training(
+            portrait_model, id=training_id, subscription=subscription, tier=tier
+        )
 
 
 def delete_portrait_model(portrait_model: PortraitModel) -> None:
@@ -111,17 +124,20 @@ def delete_portrait_model(portrait_model: PortraitModel) -> None:
         jobs.cancel_all(portrait_model)
         shows = list(jobs.generations_of(portrait_model))
         drawn = list(Asset.objects.filter(generation__in=shows))
+        further = list(Asset.objects.filter(further_reference__portrait_model=portrait_model))
         reference, weights = portrait_model.reference, portrait_model.weights.name
         consent = portrait_model.consent
         for generation in shows:
             jobs.release_pictures(generation)
             generation.delete()
+        pk = portrait_model.pk
         portrait_model.delete()
         if consent is not None:
             consent.delete()
         source = reference.source
         uploads = [source] if source and source.kind == Asset.Kind.UPLOAD else []
-        delete_assets([*drawn, reference, *uploads])
+        delete_assets([*drawn, reference, *further, *uploads])
+        PhotoSet.objects.filter(pk=pk).delete()
         if weights:
             transaction.on_commit(lambda: default_storage.delete(weights))
 
@@ -158,8 +174,9 @@ def _existing(user: User, id: uuid.UUID) -> PortraitModel | None:
     return existing
 
 
-def _check_cap(user: User, plan: Plan) -> None:
-    count = PortraitModel.objects.filter(owner=user).count()
+def check_cap(user: User, plan: Plan, *, coming: int = 0) -> None:
+    """Raises Refusal("model_limit"). `coming`: models that are asked for and not there yet."""
+    count = PortraitModel.objects.filter(owner=user).count() + coming
     if count < plan.portrait_models:
         return
     models = "1 model" if plan.portrait_models == 1 else f"{plan.portrait_models} models"
@@ -178,7 +195,7 @@ def _check_cap(user: User, plan: Plan) -> None:
     raise Refusal("model_limit", message, status=403)
 
 
-def _claimed(user: User, reference: Asset | None, *, is_public: bool) -> Asset:
+def _claimed(user: User, reference: Asset | None, *, is_public: bool = False) -> Asset:
     """The reference, locked against the sweeper and kept from now on."""
     if reference is None:
         raise Refusal("reference_missing", REFERENCE_MISSING)
@@ -191,7 +208,7 @@ def _claimed(user: User, reference: Asset | None, *, is_public: bool) -> Asset:
         raise Refusal("reference_missing", REFERENCE_MISSING)
     if claimed.kind == Asset.Kind.FACE:
         claimed = reference_from_face(claimed)
-    if PortraitModel.objects.filter(reference=claimed).exists():
+    if not unused(Asset.objects.filter(pk=claimed.pk)).exists():
         raise Refusal(
             "reference_used",
             "Another model already learns from this image. Please provide a new one.",

@@ -37,7 +37,7 @@ from generator.webhooks.models import (
 )
 
 if TYPE_CHECKING:
-    from generator.jobs.models import Generation, Training
+    from generator.jobs.models import Generation, Job, Training
 
 ENDPOINTS_MAX = 10  # of one person
 State = Delivery.State
@@ -121,7 +121,7 @@ def _give_up(endpoint: WebhookEndpoint, words: str) -> None:
 
 
 # --- queueing ----------------------------------------------------------------
-def announce(job: Training | Generation) -> None:
+def announce(job: Job) -> None:
     """Queue the end of a job for whoever wants it, in the transaction in which it ends.
 
     One query for the many people without an endpoint.

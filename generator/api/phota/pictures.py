@@ -243,7 +243,6 @@ def _make(
             generation=made,
             defaults={
                 "url": body.callback_url or "",
-                "mode": body.response_mode,
                 "format": body.output_format,
             },
         )
@@ -283,7 +282,7 @@ def _poll_url(id: UUID) -> str:
 # --- answering ---------------------------------------------------------------
 def told(row: Generation) -> dict[str, Any]:
     """A job as `GET /jobs/{id}` and its callback say it."""
-    asked = Callback.objects.filter(generation=row).first() or Callback(mode="urls")
+    asked = Callback.objects.filter(generation=row).first() or Callback()
     result = error = None
     if row.state == "succeeded":
         result = _result_of(pictures_of(row), "urls", asked.format)
@@ -312,5 +311,3 @@ def _encoded(asset: Asset, format: str) -> str:
     if format == "jpg":
         data = intake.convert(data, "jpg", b"")
     return base64.b64encode(data).decode()
-
-

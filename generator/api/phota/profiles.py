@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
-from uuid import uuid4
+from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
@@ -16,7 +16,10 @@ from generator.api.auth import api_key, owner
 from generator.api.base import with_headers
 from generator.api.phota.api import READ, TRAIN, answers
 from generator.assets import intake
+from generator.jobs import lifecycle
+from generator.jobs.lifecycle import UNFINISHED, State
 from generator.photos import services as photos
+from generator.photos.models import PhotoSet
 from generator.portraits import services as portraits
 from generator.portraits.models import NAME_MAX, PortraitModel
 from generator.workstation.forms import as_uuid
@@ -83,7 +86,11 @@ def profile_add(request: HttpRequest, body: ProfileIn) -> Any:
 
 @router.get("/profiles/ids", auth=READ, response=answers(ProfileIds), summary="All profiles")
 def profile_ids(request: HttpRequest) -> Any:
-    return {"profiles": [str(id) for id in photos.ids(owner(request))]}
+    user = owner(request)
+    models = PortraitModel.objects.filter(owner=user).values_list("created_at", "pk")
+    coming = PhotoSet.objects.filter(owner=user, state__in=[*UNFINISHED, State.FAILED])
+    found = {pk: moment for moment, pk in [*coming.values_list("created_at", "pk"), *models]}
+    return {"profiles": [str(pk) for pk in sorted(found, key=lambda pk: found[pk], reverse=True)]}
 
 
 @router.get(
@@ -93,9 +100,9 @@ def profile_ids(request: HttpRequest) -> Any:
     summary="How far its training is",
 )
 def profile_status(request: HttpRequest, id: str) -> Any:
-    known = as_uuid(id)
+    known = _known(id)
     try:
-        status = photos.status(owner(request), known or uuid4())
+        status = photos.status(owner(request), known)
     except (Refusal, Http404) as error:
         raise _unknown() from error
     return {"profile_id": str(known), "status": status.state, "message": status.message}
@@ -117,15 +124,30 @@ def profile_picture(request: HttpRequest, id: str) -> HttpResponse:
     "/profiles/{id}", auth=TRAIN, response=answers(ProfileGone, 404), summary="Delete for good"
 )
 def profile_delete(request: HttpRequest, id: str) -> Any:
-    known = as_uuid(id)
-    if known is None or not photos.forget(owner(request), known):
-        portraits.delete_portrait_model(_own(request, id))
+    photo_set = PhotoSet.objects.filter(owner=owner(request), pk=_known(id)).first()
+    model = PortraitModel.objects.filter(owner=owner(request), pk=_known(id)).first()
+    if model is not None:
+        portraits.delete_portrait_model(model)
+    elif photo_set is not None and photo_set.state != State.SUCCEEDED:
+        lifecycle.cancel_now(photo_set)
+        photos.release(photo_set)
+        photo_set.delete()
+    else:
+        raise _unknown()
     return {"profile_id": id, "status": "ok"}
 
 
 def _own(request: HttpRequest, id: str) -> PortraitModel:
     own = PortraitModel.objects.filter(owner=owner(request)).select_related("reference")
-    found = own.filter(id=as_uuid(id)).first()
+    found = own.filter(pk=_known(id)).first()
+    if found is None:
+        raise _unknown()
+    return found
+
+
+def _known(id: str) -> UUID:
+    """What is no id of ours is nobody's."""
+    found = as_uuid(id)
     if found is None:
         raise _unknown()
     return found
