@@ -5,6 +5,7 @@ Errors stop `manage.py studio`; those of the deployment part (`--deploy`) do not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,20 @@ def check_engine_may_be_used(app_configs: Configs = None, **kwargs: Any) -> list
             hint="Choose another ENGINE_IMAGE, or leave COMMERCIAL_ONLY blank.",
             id="studio.E004",
         )
+    ]
+
+
+@register(Tags.security)
+def check_fetch_exemptions(app_configs: Configs = None, **kwargs: Any) -> list[CheckMessage]:
+    """A pair that is misspelt exempts nothing, and nobody would be told."""
+    return [
+        Error(
+            f"FETCH_ALLOW names {pair!r}, which is not host:port.",
+            hint="Write store.lan:9000, or [fd00::5]:80, separated by commas.",
+            id="studio.E010",
+        )
+        for pair in settings.FETCH_ALLOW
+        if not re.fullmatch(r"(\[[0-9a-f:.]+\]|[\w.-]+):[0-9]{1,5}", pair.strip(), re.I)
     ]
 
 

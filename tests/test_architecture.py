@@ -80,6 +80,21 @@ def test_no_source_runs_or_trusts_what_it_reads(path: Path) -> None:
         assert not isinstance(part, ast.keyword) or part.arg != "trust_remote_code"
 
 
+ASKING = ("http.client", "urllib.request", "requests", "httpx", "urllib3", "aiohttp")
+DOORS = (  # the guarded one in its two halves, and `manage.py studio` asking whether it is up
+    "generator/assets/wire.py",
+    "generator/assets/fetch.py",
+    "studio/management/commands/studio.py",
+)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_strangers_urls_are_asked_through_one_door(path: Path) -> None:
+    for module, node, _ in imports(path):
+        is_door = module not in ASKING or name_of(path) in DOORS
+        assert is_door, f"line {node.lineno}: see generator/assets/fetch.py"
+
+
 INLINE = {
     "a script without a file": re.compile(r"<script(?![^>]*(\bsrc=|application/json))[^>]*>", re.I),
     "a style element": re.compile(r"<style\b", re.I),

@@ -134,6 +134,8 @@ def test_own_addresses_are_known_by_the_sites_name(
     assert fetch.picture(alice, f"https://LIKENESS.example/media/{asset.pk}/")
     assert refused(alice, own_url(asset))[0] == "bad_url"  # another site now
     assert not fetch.is_own(f"https://likeness.example.evil.example/media/{asset.pk}/")
+    with pytest.raises(Refusal, match="no such picture"):
+        fetch.own_asset(alice, "https://pictures.example/")
     assert not fetch.is_own(f"https://likeness.example@evil.example/media/{asset.pk}/")
 
 
@@ -148,6 +150,8 @@ def test_anothers_picture_and_no_picture_are_not_found_alike(
         (alice, f"http://127.0.0.1:8000/media/{asset.pk}/../../admin/"),
         (alice, "http://127.0.0.1:8000/media/" + "-" * 36 + "/"),
         (alice, "http://localhost:8000/accounts/login/"),
+        (charlie, own_url(asset, "?share=%00")),
+        (charlie, own_url(asset, "?share=%FF&" + "a=1&" * 10_000)),
     ):
         assert refused(user, value) == ("not_found", 404)
     Asset.objects.update(is_public=True)

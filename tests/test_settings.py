@@ -150,3 +150,10 @@ def test_an_unknown_engine_is_refused(settings: Settings) -> None:
     assert not own.check_engine_may_be_used()
     settings.ENGINE_IMAGE = "enormous"
     assert ids(own.check_engine_may_be_used()) == ["studio.E005"]
+
+
+def test_an_exemption_from_fetching_rules_is_a_host_and_a_port(settings: Settings) -> None:
+    settings.FETCH_ALLOW = ["store.lan:9000", "[fd00::5]:80", "127.0.0.1:1"]
+    assert not own.check_fetch_exemptions()
+    settings.FETCH_ALLOW = ["store.lan", "http://store.lan:80", "10.0.0.0/8", "fd00::5", "*"]
+    assert ids(own.check_fetch_exemptions()) == ["studio.E010"] * 5

@@ -54,7 +54,6 @@ UNREACHABLE = {
     "connection": "The server at this address could not be reached. Please try again later.",
 }
 UNFIT = "The server at this address did not answer properly."
-NOT_FOUND = Refusal("not_found", "There is no such picture.", status=404)
 _MEDIA = re.compile(r"/media/([0-9a-f-]{36})/?(?:\?([^#]*))?(?:#.*)?", re.I)
 _DATA = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64,", re.I)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
@@ -121,18 +120,24 @@ def is_own(value: str) -> bool:
 
 def own_asset(user: User | AnonymousUser, value: str) -> Asset:
     """The picture this studio's own URL names, where this person may see it. Raises not_found."""
-    site = next(site for site in _sites() if value.lower().startswith(f"{site}/"))
-    found = _MEDIA.fullmatch(value[len(site) :])
+    value = value.strip()[: addresses.URL_MAX]
+    sites = [site for site in _sites() if value.lower().startswith(f"{site}/")]
+    found = _MEDIA.fullmatch(value[len(sites[0]) :]) if sites else None
     try:
         id = uuid.UUID(found[1] if found else "")
     except ValueError:
-        raise NOT_FOUND from None
+        raise _not_found() from None
     share = parse_qs(found[2] or "").get("share", [""])[0] if found else ""
+    share = share if share.isprintable() else ""  # PostgreSQL takes no NUL
     visible = Asset.objects.visible_to(user, share=share).select_related("owner")
     asset = visible.filter(id=id).first()
     if asset is None:
-        raise NOT_FOUND
+        raise _not_found()
     return asset
+
+
+def _not_found() -> Refusal:
+    return Refusal("not_found", "There is no such picture.", status=404)
 
 
 def _sites() -> set[str]:
@@ -147,7 +152,7 @@ def _read(asset: Asset) -> bytes:
         with default_storage.open(services.shown_name(asset)) as file:
             data: bytes = file.read()
     except FileNotFoundError as error:  # deleted a moment ago
-        raise NOT_FOUND from error
+        raise _not_found() from error
     return data
 
 
