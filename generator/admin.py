@@ -9,6 +9,7 @@ from django.contrib import admin
 from billing.admin import ReadOnlyAdmin
 from generator.explore import admin as reports
 from generator.jobs.models import Generation, Training
+from generator.photos.models import PhotoSet
 from generator.portraits.models import PortraitModel
 
 __all__ = ["reports"]  # registered with its noun
@@ -36,6 +37,11 @@ class JobAdmin(ReadOnlyAdmin):
 class TrainingAdmin(JobAdmin):
     list_display = ("created_at", "owner", "portrait_model", "state", "charged", "error_message")
     list_select_related = ("owner", "portrait_model")
+
+
+@admin.register(PhotoSet)
+class PhotoSetAdmin(JobAdmin):
+    list_display = ("created_at", "owner", "name", "tier", "state", "error_message")
 
 
 @admin.register(Generation)

@@ -158,5 +158,5 @@ def test_nobody_is_twice_in_one_photo() -> None:
 
 
 def test_groups_join_by_what_they_have_in_common_on_average() -> None:
-    row = [face(0, 1, 0), face(1, 0.9, 0.44), face(2, 0.6, 0.8)]  # each like its neighbour only
+    row = [face(0, 1, 0), face(1, 0.9, 0.44), face(2, 0.4, 0.92)]  # each like its neighbour only
     assert sorted(len(person.faces) for person in subject.gathered(row)) == [1, 2]

@@ -19,9 +19,9 @@ from generator.engine import crowd, facing, photo
 from generator.engine.interface import EngineError, Sighting
 from generator.engine.likeness import Square
 
-# Cosines of the embedded base model's reader on eight painted people in five shots each: the same
-# person 0.89 or more (0.78 where a small face of a group was framed badly), two at most 0.67.
-SAME = 0.74
+# Cosines of the embedded base model's reader: the same person 0.89 or more in portraits, and 0.69
+# at least where small faces of groups are badly framed; two people 0.67 at most.
+SAME = 0.7
 FACES_MAX = 8  # of one photo, the largest ones
 # Measured on 90 painted pictures: two eyes show in 42 of the 43 faces Haar finds, and in 6 of the
 # 22 patterns it takes for faces.
