@@ -287,3 +287,9 @@ def test_another_persons_profile_is_like_none(bob: User, ask: Program) -> None:
         answer = ask("post", "/generate", {"prompt": f"[[{id}]]", **ASYNC})
         assert code(answer) == (404, "PROFILE_NOT_FOUND")
     assert PortraitModel.objects.filter(pk=theirs.pk).exists()
+
+
+def test_a_key_that_may_not_spend_trains_no_profile(alice: User) -> None:
+    asked = program(alice, base="/v1/phota", spend_limit=cost("training") - 1)
+    id = asked("post", "/profiles/add", {"image_urls": [photo()]}).json()["profile_id"]
+    assert PhotoSet.objects.get(pk=id).api_key == alice.api_keys.get()

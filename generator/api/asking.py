@@ -73,8 +73,11 @@ def picture(user: User, sent: str, *, cut: bool = False) -> Asset | None:
     """
     if not sent:
         return None
+    named = fetch.own_asset(user, sent) if fetch.is_own(sent) else None
     if as_uuid(sent):
         found = own_picture(user, sent)
+    elif named and named.owner_id == user.pk:
+        found = named
     else:
         found = store(user, fetch.picture(user, sent))
     if cut and found and found.kind == Asset.Kind.UPLOAD:

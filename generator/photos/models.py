@@ -31,6 +31,8 @@ class PhotoSet(Job):
     consent_kind = models.CharField(max_length=10, choices=Consent.Kind)
     consent_text_version = models.CharField(max_length=20)
     consent_given_at = models.DateTimeField(db_default=Now())
+    # Whose limit its training counts for, where a program asked.
+    api_key = models.ForeignKey("accounts.ApiKey", null=True, blank=True, on_delete=models.SET_NULL)
     summary = models.TextField(blank=True)  # how many photos were used, and why others were not
 
     class Meta:

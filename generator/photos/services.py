@@ -12,6 +12,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 
+from accounts import keys
 from accounts.models import Consent
 from billing import ledger
 from billing.plans import cost, plan_named
@@ -81,6 +82,7 @@ def submit(
         tier=kept_tier,
         is_tier_named=bool(tier),
         engine=settings.ENGINE_IMAGE,
+        api_key=keys.acting(),
     )
     if consent is None:
         raise Refusal("consent_missing", portraits.CONSENT_MISSING)

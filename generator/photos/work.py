@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from django.db import connection, transaction
 
+from accounts import keys
 from accounts.models import Consent
 from billing.refusals import Refusal
 from generator.assets import fetch, intake
@@ -180,7 +181,7 @@ def _finish(photo_set: PhotoSet, photos: Sequence[Photo], references: Sequence[A
         text_version=photo_set.consent_text_version,
         given_at=photo_set.consent_given_at,
     )
-    with transaction.atomic():
+    with keys.in_name_of(photo_set.api_key), transaction.atomic():
         lifecycle.succeed(photo_set, summary=words.summary(photos))
         _tell(photos)
         create_portrait_model(
