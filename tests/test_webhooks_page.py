@@ -62,7 +62,7 @@ def test_a_bad_address_keeps_what_was_typed(alice_client: Client) -> None:
     typed = {"url": "http://router.local/<x>", "events": ["training.failed"]}
     for how in WAYS:
         answer = alice_client.post(PAGE, typed, **how)
-        assert answer.status_code == 400
+        assert answer.status_code == 422
         assert "http://router.local/&lt;x&gt;" in text(answer) and 'role="alert"' in text(answer)
         assert text(answer).count("checked") == 1
     assert not WebhookEndpoint.objects.exists()

@@ -44,7 +44,7 @@ def webhooks(request: HttpRequest) -> HttpResponse:
             "refused": refusal.message,
         }
         template = "_webhooks" if request.headers.get("HX-Request") else "webhooks"
-        return render(request, f"generator/{template}.html", context, status=refusal.status)
+        return render(request, f"generator/{template}.html", context, status=422)
     return _changed(request, "The endpoint was added.")
 
 
