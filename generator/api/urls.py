@@ -1,16 +1,20 @@
-from django.urls import path
+from django.urls import URLPattern, URLResolver, path
 
 from generator.api import account, assets, generations, jobs, portrait_models
 from generator.api.docs import docs
 from generator.api.own import api
+from generator.api.tryiton import routes as tryiton
+from generator.api.tryiton.own import api as tryiton_api
 
 for router in (
     account.router, portrait_models.router, generations.router, jobs.router, assets.router
 ):  # fmt: skip
     api.add_router("", router)
+tryiton_api.add_router("", tryiton.router)
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
+    path("api/key/", tryiton_api.urls),
     path("api/docs/", docs, name="api_docs"),
     path("api/docs/<slug:name>/", docs, name="api_docs_of"),
 ]

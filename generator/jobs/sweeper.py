@@ -18,6 +18,7 @@ from django.db import close_old_connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from generator.api.tryiton import automatic
 from generator.assets import services as assets
 from generator.assets.models import Asset
 from generator.jobs import absent, bell, lifecycle, notify, retention, services
@@ -37,11 +38,12 @@ FOLDERS = ("assets", "weights")
 
 
 def sweep() -> None:
-    """Jobs back into the queue, bells rung again."""
+    """Jobs back into the queue, bells rung again, and what follows a training."""
     for noun, model in notify.NOUNS.items():
         lifecycle.requeue_expired(model)
         _ring_again(noun)
     library.purge()
+    automatic.generate_styles()
 
 
 def _ring_again(noun: str) -> None:
