@@ -15,8 +15,9 @@ from ninja import NinjaAPI
 
 from generator.api.own import api as own
 from generator.api.phota.api import api as phota
+from generator.api.tryiton.own import api as tryiton
 
-APIS: dict[str, NinjaAPI] = {"v1": own, "phota": phota}
+APIS: dict[str, NinjaAPI] = {"v1": own, "phota": phota, "tryiton": tryiton}
 SAMPLE_ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
@@ -71,7 +72,7 @@ def _groups(schema: dict[str, Any]) -> list[tuple[str, list[Operation]]]:
 
 
 def _operation(schema: dict[str, Any], path: str, method: str, said: dict[str, Any]) -> Operation:
-    header, _, scope = next(iter(said.get("security", [{}])[0]), "").partition("-")
+    header, _, scope = next(iter(said.get("security", [{}])[0]), "").rpartition("-")
     content = said.get("requestBody", {}).get("content", {})
     fields = [one for kind in content.values() for one in _fields(schema, kind["schema"])]
     is_file = "multipart/form-data" in content

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from generator.api.phota import callbacks
+from generator.api.tryiton import automatic
 from generator.assets import services as assets
 from generator.assets.models import Asset
 from generator.jobs import absent, bell, lifecycle, retention, services
@@ -41,13 +42,14 @@ FOLDERS = ("assets", "photos", "weights")
 
 
 def sweep() -> None:
-    """Jobs back into the queue, bells rung again."""
+    """Jobs back into the queue, bells rung again, and what follows a job's end."""
     for noun, model in lifecycle.NOUNS.items():
         lifecycle.requeue_expired(model)
         _ring_again(noun)
     callbacks.tell()
     sending.ring_again()
     library.purge()
+    automatic.generate_styles()
 
 
 def _ring_again(noun: str) -> None:

@@ -1,0 +1,1 @@
+"""`/api/key`: for programs that were written for TryItOnAI."""
