@@ -18,12 +18,12 @@ from billing.plans import cost
 from billing.refusals import Refusal
 from generator.api.docs import APIS
 from generator.api.tryiton import automatic, training
-from generator.api.tryiton import learning as photos
 from generator.api.tryiton.models import Slot
 from generator.api.tryiton.results import INSTRUCTIONS
 from generator.assets.models import Asset
 from generator.jobs import lifecycle, sweeper
 from generator.jobs.models import Generation, Training
+from generator.photos import services as photos
 from generator.portraits.models import PortraitModel
 from generator.styles import catalogue
 from tests import pictures

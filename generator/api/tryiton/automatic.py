@@ -15,12 +15,12 @@ from django.utils import timezone
 
 from accounts import keys
 from billing.refusals import Refusal
-from generator.api.tryiton import learning as photos
 from generator.api.tryiton.models import Slot
 from generator.api.tryiton.training import free
 from generator.assets.models import Asset
 from generator.jobs import services as jobs
 from generator.jobs.models import Generation
+from generator.photos import services as photos
 from generator.portraits.models import PortraitModel
 from generator.workstation.forms import as_uuid
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from billing.refusals import Refusal
 from generator.api import asking
-from generator.api.tryiton import learning as photos
 from generator.api.tryiton import pictures
 from generator.api.tryiton.automatic import generation_id
 from generator.api.tryiton.models import Slot
@@ -16,6 +15,7 @@ from generator.assets.models import Asset
 from generator.jobs import services as jobs
 from generator.jobs.lifecycle import State
 from generator.jobs.models import Generation
+from generator.photos import services as photos
 from generator.portraits.models import PortraitModel
 from generator.workstation.forms import as_uuid
 

@@ -16,12 +16,12 @@ from billing import ledger
 from billing.plans import plan_named
 from billing.refusals import Refusal
 from generator.api import asking
-from generator.api.tryiton import learning as photos
 from generator.api.tryiton.models import Slot
 from generator.assets import fetch, links
 from generator.assets.models import Asset, AssetQuerySet
 from generator.assets.services import KEPT_UNUSED
 from generator.jobs.services import clean_text
+from generator.photos import services as photos
 from generator.portraits.models import DESCRIPTION_MAX
 from generator.styles import catalogue
 from generator.workstation.forms import as_uuid
