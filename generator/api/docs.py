@@ -70,7 +70,7 @@ def _groups(schema: dict[str, Any]) -> list[tuple[str, list[Operation]]]:
 
 
 def _operation(schema: dict[str, Any], path: str, method: str, said: dict[str, Any]) -> Operation:
-    header, _, scope = next(iter(said.get("security", [{}])[0]), "").partition("-")
+    header, _, scope = next(iter(said.get("security", [{}])[0]), "").rpartition("-")
     content = said.get("requestBody", {}).get("content", {})
     fields = [one for kind in content.values() for one in _fields(schema, kind["schema"])]
     is_file = "multipart/form-data" in content
