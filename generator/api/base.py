@@ -15,6 +15,7 @@ from ninja.openapi.schema import OpenAPISchema
 
 from billing.refusals import Refusal
 from generator.api.auth import Rate, TooOften
+from generator.api.parsing import Strict
 from generator.api.schema import Described
 
 Response = TypeVar("Response", bound=HttpResponseBase)
@@ -25,7 +26,7 @@ class Api(NinjaAPI, ABC):
     """Subclasses say what a problem looks like."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**{"parser": Strict(), **options})
         self.add_exception_handler(Refusal, self._refused)
         self.add_exception_handler(ValidationError, self._invalid)
         self.add_exception_handler(HttpError, self._http_error)

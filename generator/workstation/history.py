@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -77,6 +77,6 @@ def read_cursor(cursor: str) -> tuple[datetime, uuid.UUID] | None:
     moment, _, last_id = cursor.rpartition("_")
     try:
         parsed = parse_datetime(moment)
-        return (parsed, uuid.UUID(last_id)) if parsed else None
-    except ValueError:
+        return (parsed.astimezone(UTC), uuid.UUID(last_id)) if parsed else None
+    except (ValueError, OverflowError):  # the year 1 in the east is no moment in UTC
         return None
