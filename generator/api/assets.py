@@ -25,7 +25,14 @@ from generator.workstation.history import cursor_of, read_cursor
 
 router = Router(tags=["assets"])
 PAGE = 50
-BYTES = {206: {"description": "A part of it"}, 304: {"description": "Unchanged"}}
+_KINDS = ("image/png", "image/jpeg", "image/webp", "video/mp4")
+_BYTES = {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS}}
+BYTES = {
+    200: _BYTES,
+    206: {"description": "A part of it", **_BYTES},
+    304: {"description": "Unchanged"},
+    416: {"description": "There is no such part"},
+}
 
 
 class AssetPage(Page):
@@ -67,10 +74,8 @@ def asset_detail(request: HttpRequest, id: UUID) -> Any:
 @router.get(
     "/assets/{id}/content",
     auth=READ,
-    response=answers(bytes, 404, 416, 422),
-    openapi_extra={
-        "responses": {206: {"description": "A part of it"}, 304: {"description": "Unchanged"}}
-    },
+    response=answers(None, 404, 422),
+    openapi_extra={"responses": BYTES},
     summary="Its bytes, with ETag and ranges",
 )
 def asset_content(request: HttpRequest, id: UUID) -> HttpResponseBase:

@@ -41,7 +41,7 @@ class Key(APIKeyHeader):
 
     def __init__(self, scope: str, *, header: str = "X-API-Key", missing: int = 401) -> None:
         self.param_name = header
-        self.openapi_name = f"{header}-{scope}"
+        self.title = f"{header}-{scope}"  # in the schema
         self.scope, self.missing = scope, missing
         super().__init__()
 

@@ -11,9 +11,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 
 from billing.refusals import Refusal
 from generator.api.auth import Rate, TooOften
+from generator.api.parsing import Strict
+from generator.api.schema import Described
 
 Response = TypeVar("Response", bound=HttpResponseBase)
 CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
@@ -23,7 +26,7 @@ class Api(NinjaAPI, ABC):
     """Subclasses say what a problem looks like."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**{"parser": Strict(), **options})
         self.add_exception_handler(Refusal, self._refused)
         self.add_exception_handler(ValidationError, self._invalid)
         self.add_exception_handler(HttpError, self._http_error)
@@ -39,6 +42,12 @@ class Api(NinjaAPI, ABC):
         where, what = fields[0]["loc"], fields[0]["msg"]
         words = f"{'.'.join(str(part) for part in where[1:]) or where[0]}: {what}"
         return self.problem(request, code="invalid", message=words, status=422)
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        root = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
+        return Described(self, root)
 
     def create_response(self, request: HttpRequest, data: Any, **options: Any) -> HttpResponse:
         response = super().create_response(request, data, **options)

@@ -27,6 +27,13 @@ from generator.workstation import history
 
 router = Router(tags=["jobs"])
 LOOK_S, QUIET_S, STREAM_S = 0.7, 15.0, 15 * 60  # how often a stream looks, speaks, and how long
+EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": ["progress", "end"]},
+        "data": {"type": "string", "description": "The job as JSON."},
+    },
+}
 
 
 class JobPage(Page):
@@ -63,7 +70,7 @@ def job_detail(request: HttpRequest, id: UUID) -> Any:
         "responses": {
             200: {
                 "description": "Server-sent events `progress` and, at the end, `end`",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {"schema": EVENT}},
             }
         }
     },

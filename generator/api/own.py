@@ -14,7 +14,7 @@ from generator.api.base import Api, request_id
 from generator.api.shown import Problem
 
 READ, GENERATE, TRAIN = Key("read"), Key("generate"), Key("train")
-ALWAYS = frozenset({401, 403, 429})  # whatever is asked
+ALWAYS = frozenset({400, 401, 403, 429})  # whatever is asked
 
 
 class OwnApi(Api):
