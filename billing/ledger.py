@@ -106,8 +106,7 @@ def charge(subscription: Subscription, amount: int, *, key: str, reason: str) ->
     now = entries.head(subscription)
     _check_affordable(_counted(amount), now, key=key)
     api_key = keys.acting()
-    if api_key is not None and api_key.spend_limit is not None:
-        _check_limit(api_key, api_key.spend_limit, amount)
+    _check_limit(api_key, amount)
     return entries.post(
         subscription,
         Kind.CHARGE,
@@ -121,10 +120,11 @@ def charge(subscription: Subscription, amount: int, *, key: str, reason: str) ->
 
 
 def check_affordable(subscription: Subscription, amount: int) -> None:
-    """Raises `InsufficientCredits`; takes nothing."""
+    """Raises `InsufficientCredits` or Refusal("key_limit"); takes nothing."""
     now = entries.head(subscription)
     if amount > now.balance:
         raise InsufficientCredits(needed=amount, left=now.balance)
+    _check_limit(keys.acting(), amount)
 
 
 def grant(subscription: Subscription, amount: int, *, key: str, reason: str) -> CreditEntry:
@@ -222,8 +222,10 @@ def spent(api_key: ApiKey) -> int:
     return -(entries_of.aggregate(sum=models.Sum("amount"))["sum"] or 0)
 
 
-def _check_limit(api_key: ApiKey, limit: int, amount: int) -> None:
-    left = max(0, limit - spent(api_key))
+def _check_limit(api_key: ApiKey | None, amount: int) -> None:
+    if api_key is None or api_key.spend_limit is None:
+        return
+    left = max(0, api_key.spend_limit - spent(api_key))
     if amount > left:
         words = f"This costs {amount} credits, and this API key may spend {left} more this month."
         raise Refusal("key_limit", f"{words} Nothing was charged.", status=402)

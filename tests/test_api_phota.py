@@ -28,7 +28,7 @@ from generator.jobs.models import Generation
 from generator.photos.models import PhotoSet
 from generator.portraits.models import PortraitModel
 from generator.webhooks.models import Delivery
-from tests import pictures
+from tests import photo_parts, pictures
 from tests.api_parts import Program, program
 from tests.job_parts import claim, finish, png, portrait_model, ready_model, submit
 
@@ -290,6 +290,9 @@ def test_another_persons_profile_is_like_none(bob: User, ask: Program) -> None:
 
 
 def test_a_key_that_may_not_spend_trains_no_profile(alice: User) -> None:
-    asked = program(alice, base="/v1/phota", spend_limit=cost("training") - 1)
+    asked = program(alice, base="/v1/phota", spend_limit=cost("training"))
     id = asked("post", "/profiles/add", {"image_urls": [photo()]}).json()["profile_id"]
-    assert PhotoSet.objects.get(pk=id).api_key == alice.api_keys.get()
+    photo_parts.made(PhotoSet.objects.get(pk=id))
+    assert ledger.spent(alice.api_keys.get()) == cost("training")
+    answer = asked("post", "/profiles/add", {"image_urls": [photo()]})
+    assert code(answer) == (402, "INSUFFICIENT_CREDITS")

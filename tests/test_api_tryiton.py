@@ -24,9 +24,10 @@ from generator.assets.models import Asset
 from generator.jobs import lifecycle, sweeper
 from generator.jobs.models import Generation, Training
 from generator.photos import services as photos
+from generator.photos.models import PhotoSet
 from generator.portraits.models import PortraitModel
 from generator.styles import catalogue
-from tests import pictures
+from tests import photo_parts, pictures
 from tests.api_parts import Program, program
 from tests.job_parts import adapter, claim, finish, ready_model, submit
 
@@ -63,7 +64,10 @@ def train(ask: Program, *, headers: dict[str, str] | None = None, **changes: Any
         "imageUrls": changes.pop("imageUrls", None) or [upload(ask)["imageUrl"]],
         **changes,
     }
-    return ask("post", "/train-model", body, **(headers or {}))
+    answer = ask("post", "/train-model", body, **(headers or {}))
+    for photo_set in PhotoSet.objects.filter(state="queued"):
+        photo_parts.made(photo_set)
+    return answer
 
 
 def learns_as(slot_id: str) -> uuid.UUID:
@@ -159,7 +163,8 @@ def test_a_model_is_trained_once_and_never_again(ask: Program, alice: User) -> N
     id = train(ask).json()["modelId"]
     balance = ledger.balance(alice)
     assert "used already" in refused(train(ask, modelId=id), 409)
-    assert ledger.balance(alice) == balance and Training.objects.count() == 1
+    assert ledger.balance(alice) == balance
+    assert Slot.objects.filter(used_at__isnull=False).count() == 1
 
 
 def test_a_full_plan_offers_no_model(bob: User) -> None:
@@ -313,7 +318,7 @@ def test_gender_is_man_or_woman(gender: str, ask: Program) -> None:
     refused(train(ask, platform="elsewhere"), 400)
 
 
-def test_the_training_is_charged_at_once_and_the_styles_after_it(ask: Program, alice: User) -> None:
+def test_the_training_is_charged_with_the_photos_and_the_styles_after_it(ask: Program, alice: User) -> None:
     before = ledger.balance(alice)
     id = train(ask).json()["modelId"]
     assert ledger.balance(alice) == before - cost("training")
@@ -343,7 +348,7 @@ def test_the_same_idempotency_key_trains_once(ask: Program) -> None:
         for _ in range(2)
     ]
     assert [one.status_code for one in once] == [200, 200]
-    assert Training.objects.count() == 1
+    assert Slot.objects.filter(used_at__isnull=False).count() == 1
 
 
 # --- what follows a training -------------------------------------------------------------------
