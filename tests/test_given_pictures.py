@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from pytest_django import Settings
 
@@ -170,10 +171,9 @@ def test_a_shared_picture_is_read_with_its_token_only(charlie: User, asset: Asse
 def test_a_marked_picture_is_read_with_its_mark(bob: User) -> None:
     """Else a round trip through the API would wash the mark off."""
     asset = store_png(PNG, owner=bob, kind="image")
-    default_storage.save(services.sibling(asset, marks.MARK + ".png"), asset.file)
+    marked = pictures.encoded(pictures.scene((310, 310)), "PNG")
+    default_storage.save(services.sibling(asset, marks.MARK + ".png"), ContentFile(marked))
     Asset.objects.update(is_marked=True)
-    with default_storage.open(services.sibling(asset, marks.MARK + ".png")) as file:
-        marked = file.read()
     assert fetch.picture(bob, own_url(asset)) == marked
     Subscription.objects.update(plan="mega")
     with asset.file.open("rb") as file:
