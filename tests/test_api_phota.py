@@ -289,6 +289,7 @@ def test_another_persons_profile_is_like_none(bob: User, ask: Program) -> None:
     assert PortraitModel.objects.filter(pk=theirs.pk).exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_key_that_may_not_spend_trains_no_profile(alice: User) -> None:
     asked = program(alice, base="/v1/phota", spend_limit=cost("training"))
     id = asked("post", "/profiles/add", {"image_urls": [photo()]}).json()["profile_id"]

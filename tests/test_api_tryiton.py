@@ -31,7 +31,7 @@ from tests import photo_parts, pictures
 from tests.api_parts import Program, program
 from tests.job_parts import adapter, claim, finish, ready_model, submit
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)  # photos are read by a thread
 HEADER = "x-tryiton-key"
 STYLES = [one.id for one in catalogue.of("man")[:3]]
 SITE = "http://127.0.0.1:8000"
@@ -318,7 +318,9 @@ def test_gender_is_man_or_woman(gender: str, ask: Program) -> None:
     refused(train(ask, platform="elsewhere"), 400)
 
 
-def test_the_training_is_charged_with_the_photos_and_the_styles_after_it(ask: Program, alice: User) -> None:
+def test_the_training_is_charged_with_the_photos_and_the_styles_after_it(
+    ask: Program, alice: User
+) -> None:
     before = ledger.balance(alice)
     id = train(ask).json()["modelId"]
     assert ledger.balance(alice) == before - cost("training")
