@@ -110,8 +110,11 @@ def upload_image(request: HttpRequest, file: File[UploadedFile]) -> Any:
     summary="Train a model, once",
 )
 def train_model(request: HttpRequest, body: TrainIn) -> Any:
-    """The training is charged now, each style when it is drawn after it. A model that is used
-    already is told with 409. With a plan whose models are all public, this one is public."""
+    """The training is charged when it begins, each style when it is drawn after it.
+
+    A model that is used already is told with 409. With a plan whose models are all public, this
+    one is public.
+    """
     user, id = owner(request), asking.new_id(request)
 
     def act() -> tuple[Slot, list[str]]:
