@@ -1,7 +1,8 @@
-from django.urls import path
+from django.urls import URLPattern, URLResolver, path
 
 from generator.api import account, assets, generations, jobs, portrait_models
 from generator.api.docs import docs
+from generator.api.moving import moving
 from generator.api.own import api
 
 for router in (
@@ -9,8 +10,9 @@ for router in (
 ):  # fmt: skip
     api.add_router("", router)
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("api/docs/", docs, name="api_docs"),
+    path("api/docs/moving/", moving, name="api_moving"),
     path("api/docs/<slug:name>/", docs, name="api_docs_of"),
 ]
