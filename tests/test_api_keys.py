@@ -13,9 +13,11 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from accounts import keys
 from accounts.models import ApiKey, User
+from generator.api import moving
 from generator.api.docs import APIS
 from tests.api_parts import Program
 
@@ -125,3 +127,15 @@ def test_every_operation_is_documented(name: str, client: Client) -> None:
             assert said.get("summary") and f"curl -X {method.upper()}" in page, path
             assert f"<code>{path}</code>" in page
     assert client.get(reverse("api_docs_of", args=["other"])).status_code == 404
+
+
+def test_what_differs_from_other_services_is_told(client: Client) -> None:
+    assert reverse("api_moving") in client.get(reverse("api_docs")).content.decode()
+    page = client.get(reverse("api_moving")).content.decode()
+    operations = {path for one in APIS.values() for path in one.get_openapi_schema()["paths"]}
+    for service in moving.services():
+        assert service["name"] in page
+        for there, here in service["rows"]:
+            assert escape(there) in page and escape(here) in page
+            for path in re.findall(r"(?:GET|POST) (/[^\s;,?.]+)", here):
+                assert f"/api/v1{path}" in operations, here

@@ -21,7 +21,6 @@ CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_schema_conformance"
 )
-EXAMPLES = "3"  # of an operation at random, beside all of its edges
 EMAIL = "schema@example.com"
 
 
@@ -30,7 +29,7 @@ EMAIL = "schema@example.com"
 def test_whatever_is_sent_is_answered_as_documented(
     name: str, start_studio: Callable[..., Studio], tmp_path: Path
 ) -> None:
-    """schemathesis: values within and beyond the schema, and calls that follow from others."""
+    """schemathesis: every edge of the schema, from within and from beyond."""
     plans = (BASE_DIR / "billing" / "plans.toml").read_text()
     generous = tmp_path / "plans.toml"
     generous.write_text(re.sub(r"(?m)^api_requests = \d+$", "api_requests = 1000000", plans))
@@ -44,8 +43,8 @@ def test_whatever_is_sent_is_answered_as_documented(
     done = subprocess.run(
         [
             Path(sys.executable).with_name("st"), "run", house.address + path,
-            "--header", f"{header}: {secret}", "--checks", CHECKS, "--max-examples", EXAMPLES,
-            "--phases", "coverage,fuzzing", "--generation-deterministic", "--no-shrink",
+            "--header", f"{header}: {secret}", "--checks", CHECKS,
+            "--phases", "coverage", "--generation-deterministic", "--no-shrink",
             "--no-color", "--continue-on-failure", "--request-timeout", "20",
             "--report-json-path", report,
         ],

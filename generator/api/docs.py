@@ -131,7 +131,7 @@ def _sample(field: Parameter) -> Any:
 
 
 def _address(path: str) -> str:
-    return str(settings.SITE_URL) + path.replace("{id}", SAMPLE_ID)
+    return f"{settings.SITE_URL}{path.replace('{id}', SAMPLE_ID)}"
 
 
 def _curl(method: str, path: str, header: str, sample: dict[str, Any], *, is_file: bool) -> str:

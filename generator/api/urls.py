@@ -2,6 +2,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from generator.api import account, assets, generations, jobs, portrait_models
 from generator.api.docs import docs
+from generator.api.moving import moving
 from generator.api.own import api
 from generator.api.phota import pictures, profiles
 from generator.api.phota.api import api as phota
@@ -21,5 +22,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("api/key/", tryiton_api.urls),
     path("api/docs/", docs, name="api_docs"),
+    path("api/docs/moving/", moving, name="api_moving"),
     path("api/docs/<slug:name>/", docs, name="api_docs_of"),
 ]
