@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec
 
 from allauth.account.adapter import get_adapter
 from django.core.cache import cache
+from django.core.cache.backends.base import BaseCache
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django_htmx.http import reswap, retarget
@@ -49,18 +50,18 @@ def take(key: str, amount: int, period_s: int) -> int:
     return 0 if taken <= amount else left_s
 
 
-def count(key: str, period_s: int) -> tuple[int, int]:
+def count(key: str, period_s: int, *, store: BaseCache = cache) -> tuple[int, int]:
     """Count one; how many there were in this period, and the seconds until the next one begins."""
     window, gone_s = divmod(int(time.time()), period_s)
     left_s = period_s - gone_s
     # Even and odd periods take turns: exact at the border, and two files per person, not more.
     name = f"limit:{key}:{window % 2}"
-    cache.add(name, 0, timeout=left_s)
+    store.add(name, 0, timeout=left_s)
     try:
-        taken = cache.incr(name)
+        taken = store.incr(name)
     except ValueError:  # it expired between the two lines
         return 0, left_s
-    cache.touch(name, timeout=left_s)  # incr() of the file cache would keep it 300 s only
+    store.touch(name, timeout=left_s)  # incr() of the file cache would keep it 300 s only
     return taken, left_s
 
 

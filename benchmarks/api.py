@@ -74,11 +74,15 @@ def main() -> None:
             key = house.manage("api_key", "create", EMAIL).strip()
             for total, added in ((1, 1), (MANY, MANY - 1)):
                 said = house.manage("shell", "-v0", "-c", MAKE_ROWS.format(count=added)).split()
-                training, generation = said[said.index("rows") + 1 :][:2]
-                for name, job in (("training", training), ("generation", generation)):
+                training, generation, model = said[said.index("rows") + 1 :][:3]
+                for name, path in (
+                    ("training", f"/api/v1/jobs/{training}"),
+                    ("generation", f"/api/v1/jobs/{generation}"),
+                    ("profile", f"/v1/phota/profiles/{model}/status"),
+                ):
                     pages = [
                         (f"/minimal/{training}/", {"Cookie": cookie}),
-                        (f"/api/v1/jobs/{job}", {"X-API-Key": key}),
+                        (path, {"X-API-Key": key}),
                     ]
                     report(name, total, *compared(house, pages, requests))
 

@@ -44,7 +44,7 @@ trainings = Training.objects.bulk_create(Training(portrait_model=model, phase="t
     **job) for model in models)
 generations = Generation.objects.bulk_create(Generation(portrait_model=model, kind="image",
     phase="draw", count=4, charged=16, prompt="at the beach", **job) for model in models)
-print("rows", trainings[0].pk, generations[0].pk)
+print("rows", trainings[0].pk, generations[0].pk, models[0].pk)
 """
 
 

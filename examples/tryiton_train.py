@@ -1,6 +1,6 @@
 """The whole way of TryItOnAI's API against a studio: photos in, a trained person's pictures out.
 
-    python examples/tryiton_train.py http://127.0.0.1:8000 lk_… me1.jpg me2.jpg --gender woman
+    python examples/tryiton_train.py http://127.0.0.1:8000 lk_… [me1.jpg me2.jpg] [--gender man]
 
 Uploads the photos, takes the first unused model and two styles, trains, waits for every picture,
 then puts the first one somewhere else. Needs httpx and nothing else.
@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 POLL_S = 5
+PHOTO = Path(__file__).parent / "photos" / "person-1.jpg"
 PATIENCE_S = 24 * 3600  # what the original allows a training
 
 
@@ -84,7 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("site", help="http://127.0.0.1:8000")
     parser.add_argument("key", help="an API key that may read, generate and train")
-    parser.add_argument("photos", nargs="+", type=Path)
+    parser.add_argument("photos", nargs="*", type=Path, default=[PHOTO], help="of one person")
     parser.add_argument("--gender", choices=["man", "woman"], default="woman")
     parser.add_argument("--features", default="", help='"wearing glasses, freckles"')
     parser.add_argument("--out", type=Path, default=Path("tryiton-output"))

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import caches
 from django.test import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django import Settings
@@ -48,7 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def own_files(settings: Settings, tmp_path: Path) -> None:
     """No test sees the pictures or the rate limits of another."""
     settings.MEDIA_ROOT = tmp_path / "media"
-    cache.clear()
+    for store in caches.all(initialized_only=True):
+        store.clear()
 
 
 # --- people: Alice may, Bob's plan forbids, Charlie must see nothing -----------------

@@ -113,6 +113,10 @@ SCREENS = (
     Screen("report-page", "/pictures/{shown}/report/", "nina"),
     # the account
     Screen("account", "/account/", light=True),
+    Screen("api-keys", "/account/keys/", light=True, whole=True),
+    Screen("api-docs", "/api/docs/", ""),
+    Screen("api-docs-phota", "/api/docs/phota/", ""),
+    Screen("api-moving", "/api/docs/moving/", ""),
     Screen("webhooks", "/account/webhooks/", light=True, whole=True),
     Screen("webhooks-empty", "/account/webhooks/", "nina"),
     Screen("webhooks-secret", "/account/webhooks/", click=("#webhook-secret a >> nth=0",)),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.cache import caches
 from django.http import HttpRequest
 from ninja.security import APIKeyHeader
 
 from accounts import keys
 from accounts.limits import count
 from accounts.models import ApiKey, User
-from billing.plans import plan_of
+from billing.plans import plan_by
 from billing.refusals import Refusal
 
 MINUTE_S = 60
@@ -55,7 +56,7 @@ class Key(APIKeyHeader):
         if not key:
             words = f"Send an API key in the header {self.param_name}."
             raise Refusal("key_missing", words, status=self.missing)
-        found = keys.authenticate(key)
+        found = keys.authenticate(key, "owner__subscription")
         if found is None:
             raise Refusal("key_invalid", "This API key does not work.", status=401)
         request.user = found.owner
@@ -67,8 +68,8 @@ class Key(APIKeyHeader):
 
 
 def _count(request: Any, owner: User) -> None:
-    limit = plan_of(owner).api_requests
-    taken, reset_s = count(f"api:{owner.pk}", MINUTE_S)
+    limit = plan_by(getattr(owner, "subscription", None)).api_requests
+    taken, reset_s = count(f"api:{owner.pk}", MINUTE_S, store=caches["counters"])
     request.rate = Rate(limit, max(0, limit - taken), reset_s)
     if taken > limit:
         raise TooOften(reset_s)

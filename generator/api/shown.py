@@ -11,9 +11,8 @@ from ninja import Field, Schema
 from generator.assets import links
 from generator.assets.models import Asset
 from generator.jobs.models import Generation, Training
-from generator.portraits.mentions import shown
 from generator.portraits.models import PortraitModel
-from generator.templatetags.studio_tags import ahead, latest_training, people, pictures
+from generator.templatetags.studio_tags import ahead, latest_training, pictures, words
 
 Job = Training | Generation
 
@@ -141,12 +140,11 @@ def job(row: Job, *, is_trial: bool = False) -> dict[str, Any]:
     }
     if isinstance(row, Training):
         return told | {"portrait_model_ids": [row.portrait_model_id]}
-    who = people(row)
     return told | {
         "kind": row.kind,
         "jobs_ahead": ahead(row) if row.state == "queued" and not is_trial else 0,
-        "portrait_model_ids": [one.pk for one in who],
-        "prompt": shown(row.prompt, who),
+        "portrait_model_ids": [one.portrait_model_id for one in row.appearances.all()],
+        "prompt": words(row),
         "count": row.count,
         "assets": [asset(one) for one in pictures(row)] if row.state == "succeeded" else [],
     }

@@ -110,8 +110,10 @@ def submit(
 
 def status(user: User, id: uuid.UUID) -> Status:
     """Of a photo set or a portrait model of this person. Raises Refusal("not_found")."""
-    photo_set = PhotoSet.objects.filter(pk=id, owner=user).first()
-    model = PortraitModel.objects.filter(pk=id, owner=user).first()
+    sets = PhotoSet.objects.filter(pk=id, owner=user).order_by()  # polled: no more than is said
+    photo_set = sets.only("state", "error_message", "summary").first()
+    models = PortraitModel.objects.filter(pk=id, owner=user).order_by()
+    model = models.only("owner", "name", "weights", "created_at").first()
     if model is not None:
         return _of_model(model, photo_set.summary if photo_set else "")
     if photo_set is None:
