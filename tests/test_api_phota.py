@@ -276,6 +276,8 @@ def test_a_trial_run_charges_nothing(alice: User, ask: Program, ada: PortraitMod
     answer = ask("post", "/generate", {"prompt": f"[[{ada.pk}]]"}, X_Dry_Run="1")
     assert answer.status_code == 200 and ledger.balance(alice) == before
     assert not Generation.objects.exists()
+    answer = ask("post", "/profiles/add", {"image_urls": [photo()]}, X_Dry_Run="1")
+    assert answer.json()["profile_id"] and not PhotoSet.objects.exists()
 
 
 def test_another_persons_profile_is_like_none(bob: User, ask: Program) -> None:

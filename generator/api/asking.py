@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from django.core.cache import cache
-from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -53,8 +53,18 @@ def is_trial(request: HttpRequest) -> bool:
     return request.headers.get("X-Dry-Run", "") == "1"
 
 
-def perform(request: HttpRequest, act: Callable[[], Row], show: Callable[[Row], Any]) -> Any:
-    """Do it in the name of the key and show what came of it; in a trial run, then undo it."""
+def perform(
+    request: HttpRequest,
+    act: Callable[[], Row],
+    show: Callable[[Row], Any],
+    *,
+    lent: Iterable[Asset | None] = (),
+) -> Any:
+    """Do it in the name of the key and show what came of it; in a trial run, then undo it.
+
+    `act` shall be quick: a trial run is one transaction. So pictures are fetched and stored before,
+    and those of `lent` that are new go with a trial run.
+    """
     with keys.in_name_of(api_key(request)):
         if not is_trial(request):
             return show(act())
@@ -64,6 +74,10 @@ def perform(request: HttpRequest, act: Callable[[], Row], show: Callable[[Row], 
                 raise _Undone
         except _Undone:
             return shown
+        finally:
+            for one in lent:
+                if one is not None and getattr(one, "is_new", False):
+                    assets.delete_assets(assets.unused_family(one))
 
 
 def picture(user: User, sent: str, *, cut: bool = False) -> Asset | None:
@@ -81,10 +95,23 @@ def picture(user: User, sent: str, *, cut: bool = False) -> Asset | None:
     else:
         found = store(user, fetch.picture(user, sent))
     if cut and found and found.kind == Asset.Kind.UPLOAD:
-        return assets.crop_suggested(found)
+        square = assets.crop_suggested(found)
+        square.is_new = True  # type: ignore[attr-defined]
+        return square
     return found
 
 
 def store(user: User, data: bytes) -> Asset:
-    """Through the same door as an upload."""
-    return assets.store_upload(user, SimpleUploadedFile("picture", data))
+    """Through the same door as an upload. Marked as new, for a trial run to take away."""
+    made = assets.store_upload(user, SimpleUploadedFile("picture", data))
+    made.is_new = True  # type: ignore[attr-defined]
+    return made
+
+
+def upload(request: HttpRequest, file: UploadedFile[bytes], show: Callable[[Asset], Any]) -> Any:
+    """A photo as it was sent; in a trial run it is looked at and not kept."""
+    made = assets.store_upload(owner(request), file)
+    told = show(made)
+    if is_trial(request):
+        assets.delete_assets([made])
+    return told

@@ -60,10 +60,7 @@ def asset_list(request: HttpRequest, kind: str = "", before: str = "") -> Any:
 )
 def asset_upload(request: HttpRequest, file: File[UploadedFile]) -> Any:
     """JPEG, PNG, WebP, HEIC or AVIF as the multipart field `file`; kept for 24 hours if unused."""
-    upload = asking.perform(
-        request, lambda: services.store_upload(owner(request), file), shown.asset
-    )
-    return Status(201, upload)
+    return Status(201, asking.upload(request, file, shown.asset))
 
 
 @router.get("/assets/{id}", auth=READ, response=answers(AssetOut, 404, 422), summary="One of them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from generator.api import asking, shown
 from generator.api.auth import owner
 from generator.api.own import GENERATE, answers
 from generator.api.shown import JobOut
+from generator.assets.models import Asset
 from generator.engine.attributes import Attributes, InvalidAttribute
 from generator.influencer.services import generate_faces
 from generator.jobs import services
@@ -144,19 +146,20 @@ def _make(request: HttpRequest, kind: str, body: Schema) -> Any:
     prompt = sent.pop("prompt", "")
     pictures = {"image": "source", "pose": "pose", "mask": "mask", "style_picture": "style_picture"}
 
-    def create() -> Generation:
-        known = Generation.objects.filter(id=id, owner=user).first()
-        if known:
-            return known
-        for name, field in pictures.items():
-            if name in sent:
-                cut = field in ("source", "pose")
-                sent[field] = asking.picture(user, sent.pop(name), cut=cut)
-        return services.submit_generation(
+    known = Generation.objects.filter(id=id, owner=user).first()
+    if known is not None:
+        return _answer(request, lambda: known)
+    for name, field in pictures.items():
+        if name in sent:
+            cut = field in ("source", "pose")
+            sent[field] = asking.picture(user, sent.pop(name), cut=cut)
+    return _answer(
+        request,
+        lambda: services.submit_generation(
             user, id=id, kind=kind, prompt=prompt, people=people, **sent
-        )
-
-    return _answer(request, create)
+        ),
+        lent=[sent.get(field) for field in pictures.values()],
+    )
 
 
 def _people(request: HttpRequest, ids: list[UUID]) -> list[PortraitModel]:
@@ -167,6 +170,7 @@ def _people(request: HttpRequest, ids: list[UUID]) -> list[PortraitModel]:
     return [usable[id] for id in dict.fromkeys(ids)]
 
 
-def _answer(request: HttpRequest, create: Any) -> Any:
+def _answer(request: HttpRequest, create: Any, *, lent: Sequence[Asset | None] = ()) -> Any:
     trial = asking.is_trial(request)
-    return Status(202, asking.perform(request, create, lambda row: shown.job(row, is_trial=trial)))
+    told = asking.perform(request, create, lambda row: shown.job(row, is_trial=trial), lent=lent)
+    return Status(202, told)

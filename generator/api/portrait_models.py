@@ -65,22 +65,24 @@ def portrait_model_create(request: HttpRequest, body: PortraitModelIn) -> Any:
     """The model and its training, charged once. Send `Idempotency-Key` to be able to repeat it."""
     user, id = owner(request), asking.new_id(request)
 
+    known = PortraitModel.objects.filter(id=id, owner=user).first()
+    reference = None if known else _reference(request, body.image)
+
     def create() -> PortraitModel:
-        known = PortraitModel.objects.filter(id=id, owner=user).first()
         return known or services.create_portrait_model(
             user,
             id=id,
             name=body.name,
             description=body.description,
             is_public=body.is_public,
-            reference=_reference(request, body.image),
+            reference=reference,
             consent=consent.given(user, kind=body.consent, text_version=consent.CURRENT),
         )
 
     def show(row: PortraitModel) -> Any:
         return shown.portrait_model(row, is_trial=asking.is_trial(request))
 
-    return Status(201, asking.perform(request, create, show))
+    return Status(201, asking.perform(request, create, show, lent=[reference]))
 
 
 def _reference(request: HttpRequest, sent: str) -> Asset | None:

@@ -230,14 +230,17 @@ def _make(
     user, id = owner(request), asking.new_id(request, key=body.client_request_id or None)
     prompt = fields.pop("prompt", "")
 
+    known = Generation.objects.filter(id=id, owner=user).first()
+    lent = {
+        name: asking.picture(user, sent, cut=name == "source")
+        for name, sent in ({} if known else given or {}).items()
+    }
+
     def create() -> Generation:
-        known = Generation.objects.filter(id=id, owner=user).first()
         if known:
             return known
-        for name, sent in (given or {}).items():
-            fields[name] = asking.picture(user, sent, cut=name == "source")
         made = services.submit_generation(
-            user, id=id, kind=kind, prompt=prompt, people=people, **fields
+            user, id=id, kind=kind, prompt=prompt, people=people, **{**fields, **lent}
         )
         Callback.objects.get_or_create(
             generation=made,
@@ -249,7 +252,7 @@ def _make(
         return made
 
     if asking.is_trial(request):
-        asking.perform(request, create, lambda row: row.pk)
+        asking.perform(request, create, lambda row: row.pk, lent=lent.values())
         return _result_of([], body.response_mode, body.output_format)
     made: Generation = asking.perform(request, create, lambda row: row)
     if body.is_async:

@@ -8,11 +8,11 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
 
-from accounts import consent, keys
+from accounts import consent
 from accounts.models import Consent
 from billing.refusals import Refusal
 from generator.api import asking
-from generator.api.auth import api_key, owner
+from generator.api.auth import owner
 from generator.api.base import with_headers
 from generator.api.phota.api import READ, TRAIN, answers
 from generator.assets import intake
@@ -69,9 +69,9 @@ class ProfileGone(Schema):
 def profile_add(request: HttpRequest, body: ProfileIn) -> Any:
     """The id comes at once; the photos are fetched, looked at and learnt from afterwards."""
     user, id = owner(request), asking.new_id(request)
-    given = consent.given(user, kind=Consent.Kind.PERMISSION, text_version=consent.CURRENT)
-    with keys.in_name_of(api_key(request)):
-        photos.submit(
+
+    def submit() -> PhotoSet:
+        return photos.submit(
             user,
             id=id,
             name=(body.tag or SOMEBODY)[:NAME_MAX],
@@ -79,9 +79,10 @@ def profile_add(request: HttpRequest, body: ProfileIn) -> Any:
             tier=body.training_tier or "",
             tag=body.tag or "",
             is_public=False,
-            consent=given,
+            consent=consent.given(user, kind=Consent.Kind.PERMISSION, text_version=consent.CURRENT),
         )
-    return {"profile_id": str(id)}
+
+    return asking.perform(request, submit, lambda made: {"profile_id": str(made.pk)})
 
 
 @router.get("/profiles/ids", auth=READ, response=answers(ProfileIds), summary="All profiles")

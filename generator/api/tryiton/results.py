@@ -47,14 +47,16 @@ def of_slot(slot: Slot) -> dict[str, Any]:
     }
 
 
-def recreate(user: User, *, id: uuid.UUID, image: str, category: str, prompt: str) -> Generation:
+def recreate(
+    user: User, *, id: uuid.UUID, source: Asset | None, category: str, prompt: str
+) -> Generation:
     """An edit of the picture in which the people it was made with are kept. Raises Refusal."""
     if known := Generation.objects.filter(pk=id, owner=user).first():
         return known
     words = jobs.clean_text(prompt, "prompt")
     if not words:
         raise Refusal("prompt_missing", "Please write what should change.")
-    source = _source(user, image.strip())
+    assert source is not None  # there is no such generation yet
     return jobs.submit_generation(
         user,
         id=id,
@@ -109,18 +111,20 @@ def _outlook(slot: Slot, images: list[dict[str, Any]]) -> tuple[str, str]:
     return ("error" if told.state in ("ERROR", "INACTIVE") else "processing"), told.message
 
 
-def _source(user: User, value: str) -> Asset:
-    """A key, an address of ours, or a picture from elsewhere."""
-    if id := pictures.named(value):
-        generation = Generation.objects.filter(pk=id, owner=user).first()
+def source(user: User, value: str, *, id: uuid.UUID) -> Asset | None:
+    """A key, an address of ours, or a picture from elsewhere; None where `id` was asked before."""
+    if Generation.objects.filter(pk=id, owner=user).exists():
+        return None
+    if named := pictures.named(value):
+        generation = Generation.objects.filter(pk=named, owner=user).first()
         if generation is None:
             raise Refusal("not_found", "There is no such picture.", status=404)
         return pictures.first(generation)
     if not as_uuid(value) and fetch.is_own(value):
         asset = fetch.own_asset(user, value)
         value = str(asset.pk) if asset.owner_id == user.pk else value
-    if id := as_uuid(value):
-        generation = Generation.objects.filter(pk=id, owner=user).first()
+    if named := as_uuid(value):
+        generation = Generation.objects.filter(pk=named, owner=user).first()
         if generation is not None:  # the key of a picture that was told before it was there
             return pictures.first(generation)
     found = asking.picture(user, value)

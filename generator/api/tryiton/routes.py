@@ -29,7 +29,7 @@ from generator.api.tryiton.schemas import (
     TrainOut,
     UploadOut,
 )
-from generator.assets import links, services
+from generator.assets import links
 from generator.assets.models import Asset
 from generator.jobs.models import Generation
 from generator.styles import catalogue
@@ -99,7 +99,7 @@ def upload_image(request: HttpRequest, file: File[UploadedFile]) -> Any:
             "expiresAt": row.expires_at,
         }
 
-    return asking.perform(request, lambda: services.store_upload(owner(request), file), show)
+    return asking.upload(request, file, show)
 
 
 @router.post(
@@ -117,17 +117,19 @@ def train_model(request: HttpRequest, body: TrainIn) -> Any:
     """
     user, id = owner(request), asking.new_id(request)
 
+    slot = slots.one(user, body.modelId)
+    wanted = training.prepared(
+        user,
+        slot,
+        id=id,
+        gender=body.gender,
+        styles=body.styles,
+        customizations=body.customizations,
+        image_urls=body.imageUrls,
+    )
+
     def act() -> tuple[Slot, list[str]]:
-        return training.start(
-            user,
-            api_key(request),
-            slots.one(user, body.modelId),
-            id=id,
-            gender=body.gender,
-            styles=body.styles,
-            customizations=body.customizations,
-            image_urls=body.imageUrls,
-        )
+        return training.start(user, api_key(request), slot, wanted, id=id)
 
     def show(made: tuple[Slot, list[str]]) -> dict[str, Any]:
         slot, warnings = made
@@ -135,7 +137,7 @@ def train_model(request: HttpRequest, body: TrainIn) -> Any:
         told = {"status": "success", "message": message, "modelId": str(slot.pk)}
         return {**told, "warnings": warnings}
 
-    return asking.perform(request, act, show)
+    return asking.perform(request, act, show, lent=wanted.photos)
 
 
 @router.get(
@@ -161,9 +163,11 @@ def recreate(request: HttpRequest, body: RecreateIn) -> Any:
     """Answers before the picture exists. It costs what an edit costs in the studio."""
     user, id = owner(request), asking.new_id(request)
 
+    source = results.source(user, body.imageUrl.strip(), id=id)
+
     def act() -> Generation:
         return results.recreate(
-            user, id=id, image=body.imageUrl, category=body.category, prompt=body.prompt
+            user, id=id, source=source, category=body.category, prompt=body.prompt
         )
 
     def show(made: Generation) -> dict[str, Any]:
@@ -174,7 +178,7 @@ def recreate(request: HttpRequest, body: RecreateIn) -> Any:
             "imageKeys": [str(made.pk)],
         }
 
-    return asking.perform(request, act, show)
+    return asking.perform(request, act, show, lent=[source])
 
 
 @router.get(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -38,9 +39,19 @@ NEGATIVES = ("no ", "not ", "without ")
 GENDER_ROOM = len("woman, ")  # a description begins with the gender
 
 
-def start(
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for, looked at and fetched."""
+
+    gender: str
+    styles: list[str]
+    words: str = ""
+    photos: list[Asset] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def prepared(
     user: User,
-    key: ApiKey,
     slot: Slot,
     *,
     id: uuid.UUID,
@@ -48,19 +59,29 @@ def start(
     styles: Sequence[str],
     customizations: str,
     image_urls: Sequence[str],
-) -> tuple[Slot, list[str]]:
-    """The slot in use, and warnings about what was changed. The same `id` again changes nothing.
-
-    Raises Refusal: model_used, style_missing, bad_style, expired, bad_text, too_long, bad_images
-    and what a portrait model raises. Nothing is charged or used where it does.
+) -> Wanted:
+    """The slow part. Raises Refusal: model_used, style_missing, bad_style, expired, bad_text,
+    too_long, bad_images and what photos raise. Nothing is used where it does.
     """
     if slot.learns_as == id:
-        return slot, []
+        return Wanted(gender, [])
     _check_unused(slot)
     wanted = _styles(user, gender, styles)
     words, warnings = features(customizations)
-    pictures = _photos(user, image_urls)
-    warnings += [line for number, one in enumerate(pictures, 1) if (line := _warning(number, one))]
+    found = _photos(user, image_urls)
+    warnings += [line for number, one in enumerate(found, 1) if (line := _warning(number, one))]
+    return Wanted(gender, wanted, words, found, warnings)
+
+
+def start(
+    user: User, key: ApiKey, slot: Slot, wanted: Wanted, *, id: uuid.UUID
+) -> tuple[Slot, list[str]]:
+    """The slot in use, and warnings about what was changed. The same `id` again changes nothing.
+
+    Raises Refusal: model_used and what a portrait model raises. Nothing is charged or used then.
+    """
+    if slot.learns_as == id:
+        return slot, []
     with transaction.atomic():
         plan = plan_named(ledger.locked(user).plan)
         slot = Slot.objects.get(pk=slot.pk)
@@ -68,18 +89,19 @@ def start(
         photos.submit(
             user,
             id=id,
-            name=f"{gender.title()} {str(slot.pk)[:8]}",
-            images=[links.signed(picture) for picture in pictures],
-            gender=gender,
-            words=words,
+            name=f"{wanted.gender.title()} {str(slot.pk)[:8]}",
+            images=[links.signed(picture) for picture in wanted.photos],
+            gender=wanted.gender,
+            words=wanted.words,
             is_public=not plan.private_models,
             consent=consent.given(user, kind="permission", text_version=consent.CURRENT),
         )
-        keep(slot_styles(user, wanted))
-        slot.key, slot.gender, slot.styles, slot.customizations = key, gender, wanted, words
+        keep(slot_styles(user, wanted.styles))
+        slot.key, slot.gender, slot.styles = key, wanted.gender, wanted.styles
+        slot.customizations = wanted.words
         slot.learns_as, slot.used_at, slot.problem, slot.asked = id, timezone.now(), "", {}
         slot.save()
-    return slot, warnings
+    return slot, wanted.warnings
 
 
 def free(slot: Slot, problem: str) -> None:
