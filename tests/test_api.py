@@ -296,6 +296,25 @@ def test_progress_is_streamed_until_the_end(alice: User, ada: PortraitModel) -> 
     assert json.loads(heard[-1].split("data: ")[1])["state"] == "succeeded"
 
 
+# --- webhooks ----------------------------------------------------------------------------------
+def test_a_program_hears_of_its_jobs(alice: User, ask: Program, ada: PortraitModel) -> None:
+    made = ask("post", "/webhooks", {"url": "https://1.1.1.1/hook"})
+    assert made.status_code == 201 and len(made.json()["events"]) == 6
+    again = ask("post", "/webhooks", {"url": "https://1.1.1.1/hook"})
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "endpoint_exists")
+    inner = ask("post", "/webhooks", {"url": "https://127.0.0.1/hook"})
+    assert inner.status_code == 400
+    finish(submit(alice, kind="image", portrait_model=ada))
+    (told,) = ask("get", "/webhooks/deliveries").json()["items"]
+    assert (told["event"], told["state"]) == ("generation.succeeded", "pending")
+    assert json.loads(told["body"])["data"]["state"] == "succeeded"
+    assert ask("post", f"/webhooks/{made.json()['id']}/test").json()["event"] == "test"
+    assert ask("post", f"/webhooks/deliveries/{told['id']}/send-again").status_code == 202
+    assert ask("get", "/webhooks/secret").json()["secret"].startswith("whsec_")
+    assert ask("delete", f"/webhooks/{made.json()['id']}").status_code == 204
+    assert ask("get", "/webhooks").json()["items"] == []
+
+
 # --- what is somebody else's -------------------------------------------------------------------
 def test_foreign_and_unknown_ids_are_told_alike(alice: User, bob: User, ask: Program) -> None:
     foreign = submit(bob, kind="image", portrait_model=ready_model(bob))

@@ -28,6 +28,7 @@ from generator.api.tryiton import slots
 from generator.assets.models import Asset
 from generator.jobs.models import Generation, Training
 from generator.portraits.models import PortraitModel
+from generator.webhooks import services as webhooks
 from tests.api_parts import ALL, Program
 from tests.conftest import signed_in
 from tests.job_parts import finish, png, ready_model, submit
@@ -102,6 +103,13 @@ V1 = {
     "get /assets/{id}": Way(id="<picture>"),
     "delete /assets/{id}": Way(id="<picture>", status=204, scope="generate"),
     "get /assets/{id}/content": Way(id="<picture>"),
+    "get /webhooks": Way(),
+    "post /webhooks": Way({"url": "https://1.1.1.1/new"}, status=201, scope="generate"),
+    "get /webhooks/secret": Way(scope="generate"),
+    "get /webhooks/deliveries": Way(),
+    "post /webhooks/deliveries/{id}/send-again": Way(id="<delivery>", status=202, scope="generate"),
+    "post /webhooks/{id}/test": Way(id="<endpoint>", status=202, scope="generate"),
+    "delete /webhooks/{id}": Way(id="<endpoint>", status=204, scope="generate"),
 }
 PHOTO = base64.b64encode(png(side=300)).decode()
 LATER = {"async": True, "response_mode": "urls"}
@@ -226,6 +234,7 @@ def _person(user: User) -> Person:
     model = ready_model(user, is_public=False)
     job = finish(submit(user, kind="image", portrait_model=model))
     face = Asset.objects.get(generation=finish(submit(user)))
+    endpoint = webhooks.add_endpoint(user, "https://1.1.1.1/hook", ["training.failed"])
     return Person(
         user,
         {
@@ -236,6 +245,8 @@ def _person(user: User) -> Person:
             "<picture>": str(Asset.objects.get(generation=job).pk),
             "<face>": str(face.pk),
             "<reference>": str(model.reference_id),
+            "<endpoint>": str(endpoint.pk),
+            "<delivery>": str(webhooks.send_test(endpoint).pk),
             "<slot>": str(slots.listed(user)[-1].pk),
         },
     )

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, URLResolver, path
 
-from generator.api import account, assets, generations, jobs, portrait_models
+from generator.api import account, assets, generations, hooks, jobs, portrait_models
 from generator.api.docs import docs
 from generator.api.moving import moving
 from generator.api.own import api
@@ -10,7 +10,8 @@ from generator.api.tryiton import routes as tryiton
 from generator.api.tryiton.own import api as tryiton_api
 
 for router in (
-    account.router, portrait_models.router, generations.router, jobs.router, assets.router
+    account.router, portrait_models.router, generations.router, jobs.router, assets.router,
+    hooks.router,
 ):  # fmt: skip
     api.add_router("", router)
 phota.add_router("", profiles.router)

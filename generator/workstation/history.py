@@ -17,6 +17,7 @@ from generator.jobs.models import Appearance, Generation
 
 if TYPE_CHECKING:
     from accounts.models import User
+    from generator.webhooks.models import Delivery
 
 PAGE = 12  # generations; about three screens of a phone
 UNFINISHED = ("queued", "running")
@@ -69,7 +70,7 @@ def _place_in_line(generations: list[Generation]) -> None:
         generation.jobs_ahead = places.get(generation.pk, 0)  # type: ignore[attr-defined]
 
 
-def cursor_of(row: Generation | Asset) -> str:
+def cursor_of(row: Generation | Asset | Delivery) -> str:
     return f"{row.created_at.isoformat()}_{row.id}"
 
 
