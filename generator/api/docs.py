@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 
@@ -78,7 +79,7 @@ def _operation(schema: dict[str, Any], path: str, method: str, said: dict[str, A
     is_file = "multipart/form-data" in content
     sample = {one.name: _sample(one) for one in fields if one.is_required and not is_file}
     return Operation(
-        anchor=said["operationId"].rsplit("_", 1)[-1] + "-" + method,
+        anchor=slugify(f"{method} {path.replace('/', ' ')}"),
         method=method.upper(),
         path=path,
         title=said.get("summary", ""),
