@@ -147,7 +147,7 @@ def test_a_free_plan_meets_the_plans_and_keeps_the_words(bob: User, window: NewW
     page.click(".model-card__menu")
     page.click(".menu__item:has-text('Edit')")
     page.fill("#model-name", "Typed")
-    page.click("#dialog .switch")
+    page.click("#dialog .switch:has([name=is_public])")
     page.click("#dialog button:has-text('Save')")
     expect(page.locator("#dialog .plan-list")).to_contain_text("Micro")
     expect(page.locator("#model-name")).to_have_value("Typed")
