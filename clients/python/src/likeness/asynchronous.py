@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -143,13 +144,12 @@ class AsyncClient:
         raise WaitedTooLong(last)
 
     async def _progress(self, id: str) -> AsyncIterator[Job]:
-        try:
+        # Where a proxy holds streams back or cuts them, the job is asked for instead.
+        with suppress(httpx.TransportError, ValueError):
             async for seen in self._events(id):
                 yield seen
                 if seen.is_over:
                     return
-        except (httpx.TransportError, ValueError):
-            pass  # a proxy that holds streams back: ask instead
         while True:
             yield await self.job(id)
             await asyncio.sleep(wire.POLL_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -142,13 +143,12 @@ class Client:
         raise WaitedTooLong(last)
 
     def _progress(self, id: str) -> Iterator[Job]:
-        try:
+        # Where a proxy holds streams back or cuts them, the job is asked for instead.
+        with suppress(httpx.TransportError, ValueError):
             for seen in self._events(id):
                 yield seen
                 if seen.is_over:
                     return
-        except (httpx.TransportError, ValueError):
-            pass  # a proxy that holds streams back: ask instead
         while True:
             yield self.job(id)
             time.sleep(wire.POLL_S)
