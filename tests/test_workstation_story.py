@@ -121,9 +121,10 @@ class Visit:
 
     def more(self) -> None:
         """Everything the composer has: behind its grip on a phone."""
-        sheet = self.page.locator("#composer").get_attribute("data-sheet")
-        if is_phone(self.page) and sheet != "open":
+        composer = self.page.locator("#composer")
+        if is_phone(self.page) and composer.get_attribute("data-sheet") != "open":
             press(self.page, "[data-sheet-toggle]")
+            expect(composer).to_have_attribute("data-sheet", "open")
 
     def id(self) -> str:
         return str(self.page.locator("[data-viewer]").get_attribute("data-viewer"))
@@ -194,8 +195,11 @@ def test_from_a_model_to_a_shared_picture(
     expect(page.locator("[name=aspect_ratio][value='3:4']")).to_be_checked()
 
     # a clip of the picture
-    if is_phone(page):
+    if is_phone(page):  # the properties opened the sheet over the pictures
+        composer = page.locator("#composer")
+        expect(composer).to_have_attribute("data-sheet", "open")
         press(page, "[data-sheet-toggle]")
+        expect(composer).not_to_have_attribute("data-sheet", "open")
     visit.open()
     visit.into("Make a video of it", "video")
     expect(page.locator("[data-cost]")).to_have_text("18 credits")
