@@ -283,7 +283,9 @@ def test_nobody_sees_the_faces_of_another(
         assert str(made.id) not in page and str(face.id) not in page
 
 
-@pytest.mark.parametrize("selected", ["nonsense", "", ".", f"{uuid.uuid4()}.99999999999999", "x.²"])
+@pytest.mark.parametrize(
+    "selected", ["nonsense", "", ".", f"{uuid.UUID(int=1)}.99999999999999", "x.²"]
+)
 def test_a_strange_selection_is_no_selection(alice_client: Client, selected: str) -> None:
     response = alice_client.get("/influencer/", {"selected": selected})
     assert response.status_code == 200 and b"Please select an image!" in response.content
