@@ -63,16 +63,16 @@ def test_every_picture_is_shown_once_newest_first(alice: User, ada: PortraitMode
     )
     Asset.objects.filter(owner=alice, kind="image").update(created_at=moment)
     Asset.objects.filter(file__in=["3.png", "4.png"]).update(created_at=moment + timedelta(hours=1))
-    seen: list[Asset] = []
+    seen: list[shelves.Tile] = []
     before = ""
     while True:
         shelf = shelves.shelf(alice, Filters(), before=before)
-        seen += shelf.pictures
+        seen += shelf.tiles
         before = shelf.before
         if not before:
             break
-    assert len(seen) == len({one.pk for one in seen}) == shelves.PAGE * 2 + 7
-    assert seen == sorted(seen, key=lambda one: (one.created_at, one.pk), reverse=True)
+    assert len(seen) == len({one.id for one in seen}) == shelves.PAGE * 2 + 7
+    assert seen == sorted(seen, key=lambda one: (one.created_at, one.id), reverse=True)
 
 
 def test_filters_find_what_they_say(alice: User, ada: PortraitModel, alice_client: Client) -> None:

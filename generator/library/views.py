@@ -21,7 +21,6 @@ from billing.refusals import Refusal
 from generator.assets.models import MADE, Folder
 from generator.library import services, shelves, zips
 from generator.library.shelves import Filters
-from generator.portraits.models import PortraitModel
 
 FLOORS = (90, 80, 70, 50)
 
@@ -35,9 +34,8 @@ def library(request: HttpRequest) -> HttpResponse:
     shown = {"shelf": shelf, "filters": filters}
     if request.headers.get("HX-Request") and request.GET.get("before"):
         return render(request, "generator/_shelf.html", shown)
-    used = PortraitModel.objects.filter(appearances__generation__owner=user).distinct()
     shown |= {
-        "models": used.only("id", "name").order_by("name")[:200],
+        "models": shelves.models_of(user),
         "folders": Folder.objects.filter(owner=user),
         "kinds": [(kind.value, kind.label) for kind in MADE],
         "floors": FLOORS,

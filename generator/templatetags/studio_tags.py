@@ -10,6 +10,7 @@ from django import template
 from django.conf import settings
 from django.db.models import Subquery
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -20,6 +21,7 @@ from generator.assets.models import Asset
 from generator.engine.wording import clean
 from generator.jobs import pace, turns
 from generator.jobs.models import Generation, Job, Training
+from generator.library.shelves import Tile
 from generator.portraits.mentions import REFERENCE, shown
 from generator.portraits.models import PortraitModel
 from generator.portraits.surplus import is_surplus
@@ -174,10 +176,56 @@ def people(generation: Generation) -> list[PortraitModel]:
 
 
 @register.filter
-def tile_words(prompt: str) -> str:
+def tile_words(prompt: str | None) -> str:
     """A tile's text for those who do not see it: the prompt without ids, not too long."""
-    plain = clean(prompt)
+    plain = clean(prompt or "")
     return plain[:100] or "A picture"
+
+
+TILE = (
+    '<li class="tile" data-deletable="{id}" data-asset="{id}">'
+    '<a class="picture__open" href="{page}" hx-get="{page}" hx-target="#dialog">'
+    '<svg class="tone" aria-hidden="true"><rect width="100%" height="100%" fill="{color}"/></svg>'
+    '<img src="{media}?size=256" srcset="{media}?size=256 256w, {media}?size=512'
+    ' 512w" sizes="(max-width: 48rem) 33vw, 13rem" alt="{words}" width="256" height="256"'
+    ' loading="lazy" decoding="async"></a><label class="tile__pick"><input type="checkbox"'
+    ' name="picture" value="{id}" form="selection"><span class="visually-hidden">Choose this'
+    " picture</span></label>{marks}</li>"
+)
+TILE_LIKENESS = (
+    '<span class="badge badge--over tile__likeness">{}'
+    '<span class="visually-hidden"> likeness of 100</span></span>'
+)
+TILE_MARK = '<span class="tile__mark">{}<span class="visually-hidden">{}</span></span>'
+
+
+NOBODY = uuid.UUID(int=0)
+
+
+@cache
+def _address(name: str) -> str:
+    return reverse(name, args=[NOBODY]).replace(str(NOBODY), "{}")
+
+
+def address(name: str, id: uuid.UUID) -> str:
+    """`{% url name id %}`, looked up once: for pages with many of them."""
+    return _address(name).format(id)
+
+
+@register.filter
+def tile(one: Tile) -> SafeString:
+    """One picture of the library. Forty on a page: as a template they took a third of its time."""
+    marks = SafeString("")
+    if one.likeness is not None:
+        marks += format_html(TILE_LIKENESS, one.likeness)
+    if one.is_favourite:
+        marks += format_html(TILE_MARK, icon("heart"), "Favourite")
+    if one.kind == Asset.Kind.VIDEO:
+        marks += format_html(TILE_MARK, icon("film"), "Clip")
+    return format_html(
+        TILE, id=one.id, page=address("picture", one.id), media=address("asset", one.id),
+        color=one.color or "#808080", words=tile_words(one.prompt), marks=marks,
+    )  # fmt: skip
 
 
 @register.filter
