@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -13,6 +14,7 @@ from django.core.files.storage import default_storage
 from pytest_django import Settings
 
 from accounts.models import User
+from billing.plans import PLANS
 from billing.refusals import Refusal
 from generator.assets import fetch, marks, services
 from generator.assets.drawn import store_png
@@ -173,7 +175,7 @@ def test_a_marked_picture_is_read_with_its_mark(bob: User, monkeypatch: pytest.M
     marked = pictures.encoded(pictures.scene((310, 310)), "PNG")
     default_storage.save(services.sibling(asset, marks.MARK + ".png"), ContentFile(marked))
     Asset.objects.update(is_marked=True)
-    monkeypatch.setattr(marks, "is_shown", lambda asset: asset.is_marked)  # no plan here marks
+    monkeypatch.setitem(PLANS, "nano", replace(PLANS["nano"], watermark=True))
     assert fetch.picture(bob, own_url(asset)) == marked
 
 
