@@ -45,7 +45,7 @@ def picture(model: PortraitModel, **changes: Any) -> Asset:
 
 def shown(client: Client, query: str = "") -> set[str]:
     page = client.get(f"/library/?{query}").context["shelf"]
-    return {str(asset.pk) for asset in page.tiles}
+    return {str(asset.id) for asset in page.tiles}
 
 
 # --- finding ---------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from generator.jobs.models import Appearance, Generation
 
 if TYPE_CHECKING:
     from accounts.models import User
+    from generator.library.shelves import Tile
     from generator.webhooks.models import Delivery
 
 PAGE = 12  # generations; about three screens of a phone
@@ -70,7 +71,7 @@ def _place_in_line(generations: list[Generation]) -> None:
         generation.jobs_ahead = places.get(generation.pk, 0)  # type: ignore[attr-defined]
 
 
-def cursor_of(row: Generation | Asset | Delivery) -> str:
+def cursor_of(row: Generation | Asset | Delivery | Tile) -> str:
     return f"{row.created_at.isoformat()}_{row.id}"
 
 
