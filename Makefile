@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # What the tests run beside Python; libegl1 and libgl1 are for painting training pictures.
 PACKAGES := chromium postgresql redis-server libegl1 libgl1
 
+# Two files of tests at a time; a browser, a studio and its engine are processes of their own.
+TWO := -n 2 --dist loadfile
+
 .PHONY: run demo test lint bench system
 .DEFAULT_GOAL := run
 
@@ -21,8 +24,8 @@ demo: .venv/installed  ## learn the face on PHOTO (or an invented one), draw it 
 	@exec $(BIN)/python -m generator.engine.demo --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
 
 test: .venv/installed-dev system  ## everything on SQLite, then what stores rows on PostgreSQL + Redis
-	$(BIN)/python -m pytest
-	$(BIN)/python -m tests.servers -- $(BIN)/python -m pytest -m "database and not (engine or browser or live)"
+	$(BIN)/python -m pytest $(TWO)
+	$(BIN)/python -m tests.servers -- $(BIN)/python -m pytest $(TWO) -m "database and not (engine or browser or live)"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

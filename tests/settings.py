@@ -4,12 +4,17 @@
 """
 
 import os
+import re
 import tempfile
 
 _WALLS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "EMAIL_URL")
 _MONEY = ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE")
 for _name in (*_WALLS, *_MONEY, "FETCH_ALLOW"):
     os.environ.setdefault(_name, "")  # blank: the embedded part, whatever `.env` says
+# Several pytest processes share a Redis: each has a database and channels of its own.
+_PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+if os.environ["REDIS_URL"] and _PROCESS:
+    os.environ["REDIS_URL"] = re.sub(r"/\d+$", f"/{_PROCESS}", os.environ["REDIS_URL"])
 os.environ["SITE_URL"] = "http://127.0.0.1:8000"
 os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="likeness-tests-")
 
@@ -24,3 +29,7 @@ PASSWORD_HASHERS = [
 if "sqlite" in DATABASES["default"]["ENGINE"]:  # noqa: F405
     # A file, as in the product: a shared database in memory locks by other rules.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "tests.sqlite3")}  # noqa: F405
+
+if REDIS_URL:  # noqa: F405
+    _TALK = {"hosts": [REDIS_URL], "prefix": f"tests{_PROCESS}"}  # noqa: F405
+    CHANNEL_LAYERS["default"]["CONFIG"] = _TALK  # noqa: F405
