@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -265,6 +268,27 @@ def test_nobody_listens(allow: Allow) -> None:
 
 
 # --- redirects ----------------------------------------------------------------------------
+def test_one_host_is_asked_four_times_at_once_and_the_fifth_waits(allow: Allow) -> None:
+    inside: list[int] = []
+    here, most, go = threading.Lock(), [0], threading.Barrier(wire.AT_ONCE)
+
+    def answer(visitor: socket.socket) -> None:
+        with here:
+            inside.append(1)
+            most[0] = max(most[0], len(inside))
+        with suppress(threading.BrokenBarrierError):
+            go.wait(10)  # four are here together, so the limit is reached
+        with here:
+            inside.pop()
+        visitor.sendall(page(PNG))
+
+    with serving(answer) as server, ThreadPoolExecutor(2 * wire.AT_ONCE) as people:
+        allow(server)
+        found = list(people.map(fetch.get, [server.url] * 2 * wire.AT_ONCE))
+    assert found == [PNG] * 2 * wire.AT_ONCE
+    assert most == [wire.AT_ONCE]
+
+
 @pytest.mark.parametrize("status", ["301 A", "302 A", "303 A", "307 A", "308 A"])
 def test_a_redirect_is_followed(status: str, allow: Allow) -> None:
     with serving(page(PNG)) as last, serving(redirect(last.url, status)) as first:

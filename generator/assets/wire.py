@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
+from django.core.cache import caches
+
 from generator.assets import addresses
 from generator.assets.addresses import Url
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 CONNECT_S = 5  # for each address
+AT_ONCE = 4  # questions to one host
+AGAIN_S = 0.05  # between looks for a free seat
 HEAD_MAX = 256 * 1024  # bytes of status, headers and what chunks cost beside the body
 PIECE = 64 * 1024  # bytes read at once
 OWN_HEADERS = ("host", "connection", "content-length", "transfer-encoding", "accept-encoding")
@@ -112,18 +116,35 @@ def asked(
     `limit`: bytes of body that may arrive. One name lookup; the connection goes to its answer.
     """
     found = addresses.resolved(url, deadline.left())
-    sock = _connected(found, url.port, deadline)
+    with _turn(url.host, deadline):
+        sock = _connected(found, url.port, deadline)
+        try:
+            if url.scheme == "https":
+                sock.settimeout(deadline.left())
+                sock = trust().wrap_socket(sock, server_hostname=url.host)
+            connection = http.client.HTTPConnection(url.host, url.port)
+            connection.auto_open = 0  # never by itself: that would ask for the name again
+            connection.sock = cast(socket.socket, Wire(sock, deadline, limit + HEAD_MAX))
+            _send(connection, url, method, body, headers or {})
+            yield connection.getresponse()
+        finally:
+            sock.close()
+
+
+@contextmanager
+def _turn(host: str, deadline: Deadline) -> Iterator[None]:
+    """One of AT_ONCE seats: nobody makes this studio a flood. Raises Failed("time").
+
+    A seat whose holder was killed is free again when its deadline is over.
+    """
+    store = caches["counters"]
+    seats = [f"fetch:{host}:{number}" for number in range(AT_ONCE)]
+    while not (seat := next((one for one in seats if store.add(one, 1, deadline.left())), "")):
+        time.sleep(min(AGAIN_S, deadline.left()))
     try:
-        if url.scheme == "https":
-            sock.settimeout(deadline.left())
-            sock = trust().wrap_socket(sock, server_hostname=url.host)
-        connection = http.client.HTTPConnection(url.host, url.port)
-        connection.auto_open = 0  # never by itself: that would ask for the name again
-        connection.sock = cast(socket.socket, Wire(sock, deadline, limit + HEAD_MAX))
-        _send(connection, url, method, body, headers or {})
-        yield connection.getresponse()
+        yield
     finally:
-        sock.close()
+        store.delete(seat)
 
 
 def whole_body(answer: http.client.HTTPResponse, limit: int) -> bytes:
