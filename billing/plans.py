@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BOOK", "PACKAGES", "PLANS", "STANDARD", "Package", "Plan", "PlanBook", "PlanFileError",
     "check_size", "cost", "default_plan", "is_lapsed", "plan_by", "plan_named", "plan_of",
-    "qualities", "read_plans",
+    "plan_said", "qualities", "read_plans",
 ]  # fmt: skip
 
 # Stripe tries a card again for up to two weeks, then says that the subscription ended. Whoever does
@@ -72,15 +72,17 @@ def plan_of(user: User | AnonymousUser) -> Plan:
     if not user.is_authenticated:
         return default_plan()
     rows = Subscription.objects.filter(user=user)
-    name, paid_until = rows.values_list("plan", "paid_until").first() or ("", None)
-    return default_plan() if is_lapsed(paid_until, timezone.now()) else plan_named(name)
+    return plan_said(*(rows.values_list("plan", "paid_until").first() or ("", None)))
 
 
 def plan_by(subscription: Subscription | None) -> Plan:
     """The plan that a row says now."""
-    if subscription is None or is_lapsed(subscription.paid_until, timezone.now()):
-        return default_plan()
-    return plan_named(subscription.plan)
+    return plan_said(subscription.plan, subscription.paid_until) if subscription else default_plan()
+
+
+def plan_said(name: str | None, paid_until: datetime | None) -> Plan:
+    """The plan that a row's columns say now; None: there is no row."""
+    return default_plan() if is_lapsed(paid_until, timezone.now()) else plan_named(name or "")
 
 
 def is_lapsed(paid_until: datetime | None, now: datetime) -> bool:

@@ -45,12 +45,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(fact: Callable[[], object], what: str, timeout_s: float = WAIT_S) -> None:
+def wait_for(
+    fact: Callable[[], object], what: str, timeout_s: float = WAIT_S, *, every_s: float = 0.05
+) -> None:
     """Until `fact()` is true. Raises AssertionError naming `what` never came."""
     deadline = time.monotonic() + timeout_s
     while not fact():
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:.0f} s"
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 def _end_with_parent(number: int) -> Callable[[], None]:

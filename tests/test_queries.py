@@ -13,10 +13,12 @@ from generator.assets.models import Asset
 from generator.jobs.models import Generation, Training
 from generator.portraits.models import PortraitModel
 from tests import rows
+from tests.api_parts import program
 
 ROWS = pytest.mark.parametrize("count", [1, 500])
 PAGE_MAX = 8
 FRAGMENT_MAX = 4
+POLLED_MAX = 3  # whose key it is, and what a program is told again and again
 
 
 def crowd(owner: User, count: int) -> None:
@@ -67,3 +69,21 @@ def test_a_status_fragment_asks_at_most_four_times(
         type(job).objects.filter(id=job.id).update(state=state, **lease)
     with django_assert_max_num_queries(FRAGMENT_MAX):
         assert alice_client.get(f"/{noun}/{job.id}/").status_code == 200
+
+
+@ROWS
+def test_what_a_program_polls_asks_at_most_three_times(
+    count: int, alice: User, django_assert_max_num_queries: Any
+) -> None:
+    crowd(alice, count)
+    ask = program(alice, base="")
+    training = Training.objects.filter(owner=alice).latest("created_at")
+    generation = Generation.objects.filter(owner=alice).latest("created_at")
+    for path in (
+        f"/api/v1/jobs/{training.pk}",
+        f"/api/v1/jobs/{generation.pk}",
+        f"/v1/phota/profiles/{training.portrait_model_id}/status",
+    ):
+        assert ask("get", path).status_code == 200  # the first one writes when the key was used
+        with django_assert_max_num_queries(POLLED_MAX):
+            assert ask("get", path).status_code == 200

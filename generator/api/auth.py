@@ -16,6 +16,10 @@ from billing.plans import plan_by
 from billing.refusals import Refusal
 
 MINUTE_S = 60
+_KEYS = keys.WORKING.select_related("owner__subscription").only(  # asked for with every request
+    "name", "prefix", "scopes", "spend_limit", "last_used_at", "owner__email", "owner__is_active",
+    "owner__subscription__plan", "owner__subscription__paid_until",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Key(APIKeyHeader):
         if not key:
             words = f"Send an API key in the header {self.param_name}."
             raise Refusal("key_missing", words, status=self.missing)
-        found = keys.authenticate(key, "owner__subscription")
+        found = keys.authenticate(key, _KEYS)
         if found is None:
             raise Refusal("key_invalid", "This API key does not work.", status=401)
         request.user = found.owner

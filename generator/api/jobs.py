@@ -27,10 +27,13 @@ from generator.library import services as library
 from generator.workstation import history
 
 router = Router(tags=["jobs"])
-_GENERATIONS = Generation.objects.filter(deleted_at__isnull=True).only(
-    "owner", "kind", "state", "phase", "done", "total", "charged", "error_code", "error_message",
-    "prompt", "count", "seed", "created_at", "started_at", "finished_at",
+_JOB = (
+    "owner", "state", "phase", "done", "total", "charged", "error_code", "error_message", "seed",
+    "created_at", "started_at", "finished_at",
 )  # fmt: skip
+_LIVE = Generation.objects.filter(deleted_at__isnull=True).order_by()
+_GENERATIONS = _LIVE.only(*_JOB, "kind", "prompt", "count")
+_TRAININGS = Training.objects.order_by().only(*_JOB, "portrait_model")
 LOOK_S, QUIET_S, STREAM_S = 0.7, 15.0, 15 * 60  # how often a stream looks, speaks, and how long
 EVENT = {
     "type": "object",
@@ -165,9 +168,8 @@ def _own(request: HttpRequest, id: UUID) -> Job:
     try:
         return _GENERATIONS.get(**mine)
     except Generation.DoesNotExist:
-        return get_object_or_404(Training, **mine)
+        return get_object_or_404(_TRAININGS, **mine)
 
 
 def _generation(request: HttpRequest, id: UUID) -> Generation:
-    live = Generation.objects.filter(deleted_at__isnull=True)
-    return get_object_or_404(live, owner=owner(request), id=id)
+    return get_object_or_404(_LIVE, owner=owner(request), id=id)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
+from django.db.models import OuterRef, Subquery
 
 from accounts import keys
 from accounts.models import Consent
 from billing import ledger
-from billing.plans import cost, plan_named
+from billing.plans import cost, plan_named, plan_said
 from billing.refusals import Refusal
 from generator.assets import fetch
 from generator.assets.models import Asset
@@ -23,7 +24,7 @@ from generator.assets.services import delete_assets
 from generator.jobs import lifecycle
 from generator.jobs import services as jobs
 from generator.jobs.lifecycle import UNFINISHED, State
-from generator.jobs.models import Job, Training
+from generator.jobs.models import Training
 from generator.photos.models import GIVEN_MAX, TAG_MAX, Photo, PhotoSet
 from generator.portraits import services as portraits
 from generator.portraits import surplus
@@ -39,6 +40,17 @@ GENDER_MAX = 40
 TIERS = {"instant": (1, PHOTOS_MAX), "fast": (5, 10), "standard": (10, PHOTOS_MAX)}
 USUAL = {"instant": (1, 4), "fast": (5, 9), "standard": (10, PHOTOS_MAX)}
 AT_ONCE = 100  # sets whose leftovers one look removes
+# Asked for again and again: a model, its latest training, its plan and its photos at once.
+_SETS = PhotoSet.objects.filter(pk=OuterRef("pk"), owner=OuterRef("owner"))
+_MODELS = (
+    PortraitModel.objects.annotate(before=surplus.BEFORE, summary=Subquery(_SETS.values("summary")))
+    .order_by("-trainings__created_at")
+    .values(
+        "name", "weights", "before", "summary", "trainings__state", "trainings__done",
+        "trainings__total", "trainings__error_message", "owner__subscription__plan",
+        "owner__subscription__paid_until",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,12 +122,9 @@ def submit(
 
 def status(user: User, id: uuid.UUID) -> Status:
     """Of a photo set or a portrait model of this person. Raises Refusal("not_found")."""
-    sets = PhotoSet.objects.filter(pk=id, owner=user).order_by()  # polled: no more than is said
-    photo_set = sets.only("state", "error_message", "summary").first()
-    models = PortraitModel.objects.filter(pk=id, owner=user).order_by()
-    model = models.only("owner", "name", "weights", "created_at").first()
-    if model is not None:
-        return _of_model(model, photo_set.summary if photo_set else "")
+    if known := _MODELS.filter(pk=id, owner=user).first():
+        return _of_model(known)
+    photo_set = PhotoSet.objects.filter(pk=id, owner=user).first()
     if photo_set is None:
         raise _unknown()
     if photo_set.state in UNFINISHED:
@@ -151,20 +160,23 @@ def release_ended() -> int:
     return len(ended)
 
 
-def _of_model(model: PortraitModel, summary: str) -> Status:
-    if surplus.is_surplus(model):
-        return Status("INACTIVE", f"{model.name} is beyond the models of the plan: read-only.")
-    if model.is_ready:
-        return Status("READY", _joined(f"{model.name} is ready.", summary))
-    training: Training | None = model.trainings.order_by("-created_at").first()
-    if training is None or training.state == Job.State.CANCELED:
-        return Status("INACTIVE", f"The training of {model.name} was canceled. Train it again.")
-    if training.state == Job.State.QUEUED:
-        return Status("QUEUING", _joined(f"{model.name} waits for its training.", summary))
-    if training.state == Job.State.RUNNING:
-        learning = f"{model.name} is being learned: {training.percent} %."
+def _of_model(told: Mapping[str, Any]) -> Status:
+    name, summary, before = told["name"], told["summary"] or "", told["before"] or 0
+    plan = plan_said(told["owner__subscription__plan"], told["owner__subscription__paid_until"])
+    if before and before >= plan.portrait_models:
+        return Status("INACTIVE", f"{name} is beyond the models of the plan: read-only.")
+    if told["weights"]:
+        return Status("READY", _joined(f"{name} is ready.", summary))
+    state = told["trainings__state"]
+    if state is None or state == State.CANCELED:
+        return Status("INACTIVE", f"The training of {name} was canceled. Train it again.")
+    if state == State.QUEUED:
+        return Status("QUEUING", _joined(f"{name} waits for its training.", summary))
+    if state == State.RUNNING:
+        training = Training(done=told["trainings__done"], total=told["trainings__total"])
+        learning = f"{name} is being learned: {training.percent} %."
         return Status("IN_PROGRESS", _joined(learning, summary))
-    return Status("ERROR", _joined(training.error_message, summary))
+    return Status("ERROR", _joined(told["trainings__error_message"], summary))
 
 
 def _existing(user: User, id: uuid.UUID) -> PhotoSet | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
+from django.db.models import Count, OuterRef, Q, Subquery
 
 from billing.plans import Plan, plan_of
 from billing.refusals import Refusal
@@ -18,6 +18,12 @@ from generator.portraits.models import PortraitModel
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+_OLDER = Q(created_at__lt=OuterRef("created_at"))
+_OLDER |= Q(created_at=OuterRef("created_at"), id__lt=OuterRef("id"))
+_OLDER_ONES = PortraitModel.objects.filter(_OLDER, owner=OuterRef("owner")).order_by()
+# How many models its owner made before a model, within its own query; None: not one.
+BEFORE = Subquery(_OLDER_ONES.values("owner").annotate(number=Count("id")).values("number"))
 
 
 def mark(models: Iterable[PortraitModel], plan: Plan) -> None:

@@ -63,8 +63,7 @@ def add_endpoint(owner: User, url: str, events: Iterable[str]) -> WebhookEndpoin
     if not wanted or not wanted <= set(JOB_EVENTS):
         raise Refusal("bad_events", "Choose at least one event.")
     _check_length(url, URL_MAX)
-    fetch.is_allowed(url)
-    _check_is_sealed(url)
+    check_address(url)
     with transaction.atomic():
         ledger.locked(owner)
         mine = WebhookEndpoint.objects.filter(owner=owner)
@@ -84,8 +83,9 @@ def _check_length(url: str, longest: int) -> None:
         raise Refusal("bad_url", words, status=HTTPStatus.BAD_REQUEST)
 
 
-def _check_is_sealed(url: str) -> None:
-    """In the clear only to the servers that whoever runs the studio named."""
+def check_address(url: str) -> None:
+    """Public, and in the clear only where whoever runs the studio named it. Raises Refusal."""
+    fetch.is_allowed(url)
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.netloc.lower() not in settings.FETCH_ALLOW:
         words = "The address of an endpoint begins with https://."
@@ -169,7 +169,7 @@ def callback(owner: User, url: str, body: str, *, secret_header: str) -> Deliver
     """Queue a message to an address that came with a request, signed in the header named.
 
     `body` is sent as it is. The address is looked at when it is sent; whoever wants to refuse a
-    bad one at once asks `fetch.is_allowed` before. Raises Refusal: bad_url.
+    bad one at once asks `check_address` before. Raises Refusal: bad_url.
     """
     _check_length(url, CALLBACK_URL_MAX)
     return _queue(owner=owner, url=url, event=CALLBACK, body=body, signature_header=secret_header)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Field, Schema
 
+from billing.refusals import Refusal
 from generator.api.auth import Key
 from generator.api.base import Api, request_id
 
@@ -21,7 +22,6 @@ CODES = {
     "named_too_often": "INVALID_REQUEST",
     "invalid": "INVALID_REQUEST",
 }
-BAD_REQUEST = frozenset({"model_not_ready", "max_px", "advanced_settings", "too_many_people"})
 
 
 class Problem(Schema):
@@ -39,6 +39,11 @@ class PhotaApi(Api):
 
     def invalid(self, request: HttpRequest, fields: list[dict[str, Any]]) -> Any:
         return {"code": "INVALID_REQUEST", "detail": fields, "request_id": request_id(request)}
+
+    def _refused(self, request: HttpRequest, refusal: Any) -> HttpResponse:
+        if refusal.status == 422:  # here it says that `detail` is a list; a sentence comes with 400
+            refusal = Refusal(refusal.code, refusal.message, status=400)
+        return super()._refused(request, refusal)
 
 
 api = PhotaApi(

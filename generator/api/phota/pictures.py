@@ -17,7 +17,7 @@ from generator.api import asking
 from generator.api.auth import owner
 from generator.api.phota.api import GENERATE, READ, answers
 from generator.api.phota.models import Callback
-from generator.assets import fetch, intake, links
+from generator.assets import intake, links
 from generator.assets.models import Asset
 from generator.jobs import lifecycle, services
 from generator.jobs.models import PROMPT_MAX, Generation
@@ -226,7 +226,7 @@ def _make(
     if body.callback_url and not body.is_async:
         raise Refusal("invalid", "callback_url needs async.", status=400)
     if body.callback_url:
-        fetch.is_allowed(body.callback_url)
+        _check_callback(body.callback_url)
     user, id = owner(request), asking.new_id(request, key=body.client_request_id or None)
     prompt = fields.pop("prompt", "")
 
@@ -258,6 +258,13 @@ def _make(
     if body.is_async:
         return Status(202, {"job_id": str(id), "poll_url": _poll_url(id), "status": made.state})
     return _waited(made, body)
+
+
+def _check_callback(url: str) -> None:
+    try:
+        webhooks.check_address(url)
+    except Refusal as refusal:
+        raise Refusal("invalid_callback_url", refusal.message, status=400) from refusal
 
 
 def _waited(made: Generation, body: Asked) -> Any:
