@@ -26,7 +26,10 @@ from tests.servers import Studio, free_port, studio
 LIGHTHOUSE = "lighthouse@12"
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 WANTED = 95
-PAGES = {"create": "/models/new/", "generator": "/influencer/", "models": "/models/"}
+PAGES = {
+    "create": "/models/new/", "generator": "/influencer/", "models": "/models/",
+    "studio": "/create/", "library": "/library/",
+}  # fmt: skip
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 FILL = "from tests import screens_rows; screens_rows.fill_and_tell()"
 LIMIT_S = 400

@@ -178,7 +178,7 @@ class Studio:
             [sys.executable, "manage.py", *arguments],
             cwd=BASE_DIR, env=self.environment, text=True, capture_output=True, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def session_for(self, email: str) -> str:
