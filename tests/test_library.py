@@ -103,6 +103,17 @@ def test_filters_find_what_they_say(alice: User, ada: PortraitModel, alice_clien
         assert shown(alice_client, query) == {str(one.pk) for one in found}, query
 
 
+def test_models_to_look_for_are_ones_own_and_the_one_looked_for(
+    alice: User, ada: PortraitModel, bob: User, alice_client: Client
+) -> None:
+    theirs, unused = (rows.portrait_model(bob, name, is_public=True) for name in ("Cleo", "Dora"))
+    picture(theirs)
+    Generation.objects.filter(portrait_model=theirs).update(owner=alice)
+    for model, names in (("", ["Ada"]), (theirs.pk, ["Ada", "Cleo"]), (unused.pk, ["Ada"])):
+        shown = alice_client.get(f"/library/?model={model}").context["models"]
+        assert [name for _, name in shown] == names
+
+
 @pytest.mark.parametrize(
     "query",
     ["model=x", "kind=face", "folder=1", "likeness=-1", "likeness=9999999", "since=2026-99-99",

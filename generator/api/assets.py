@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -21,7 +20,7 @@ from generator.api.shown import AssetOut
 from generator.assets import services, views
 from generator.assets.models import Asset, AssetQuerySet
 from generator.library import services as library
-from generator.workstation.history import cursor_of, read_cursor
+from generator.workstation.history import cursor_of, older
 
 router = Router(tags=["assets"])
 PAGE = 50
@@ -44,10 +43,7 @@ def asset_list(request: HttpRequest, kind: str = "", before: str = "") -> Any:
     found = _own(request)
     if kind:
         found = found.filter(kind=kind[:10])
-    if cursor := read_cursor(before):
-        moment, last_id = cursor
-        found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last_id))
-    rows = list(found.order_by("-created_at", "-id")[: PAGE + 1])
+    rows = list(older(found, before).order_by("-created_at", "-id")[: PAGE + 1])
     more = cursor_of(rows[PAGE - 1]) if len(rows) > PAGE else ""
     return page_of([shown.asset(row) for row in rows[:PAGE]], more)
 

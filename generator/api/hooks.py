@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Field, Router, Schema, Status
@@ -15,7 +14,7 @@ from generator.api.auth import owner
 from generator.api.own import GENERATE, READ, Page, answers, page_of
 from generator.webhooks import services
 from generator.webhooks.models import JOB_EVENTS, Delivery, WebhookEndpoint
-from generator.workstation.history import cursor_of, read_cursor
+from generator.workstation.history import cursor_of, older
 
 router = Router(tags=["webhooks"])
 PAGE = 50
@@ -91,10 +90,7 @@ def endpoint_secret(request: HttpRequest) -> Any:
 )
 def delivery_list(request: HttpRequest, before: str = "") -> Any:
     found = Delivery.objects.filter(owner=owner(request))
-    if cursor := read_cursor(before):
-        moment, last_id = cursor
-        found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last_id))
-    rows = list(found.order_by("-created_at", "-id")[: PAGE + 1])
+    rows = list(older(found, before).order_by("-created_at", "-id")[: PAGE + 1])
     more = cursor_of(rows[PAGE - 1]) if len(rows) > PAGE else ""
     return page_of(rows[:PAGE], more)
 

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db.models import Q
 from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -57,10 +56,7 @@ def job_list(
     found = history.rows(owner(request))
     if state:
         found = found.filter(state=state[:9])
-    if cursor := history.read_cursor(before):
-        moment, last_id = cursor
-        found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last_id))
-    rows = list(found.order_by("-created_at", "-id")[: history.PAGE + 1])
+    rows = list(history.older(found, before).order_by("-created_at", "-id")[: history.PAGE + 1])
     more = history.cursor_of(rows[history.PAGE - 1]) if len(rows) > history.PAGE else ""
     return page_of([shown.job(row) for row in rows[: history.PAGE]], more)
 

@@ -6,7 +6,6 @@ import uuid
 from dataclasses import dataclass
 
 from django.contrib import messages
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
@@ -19,7 +18,7 @@ from generator.assets.models import Asset
 from generator.explore.models import WORDS_MAX, Report
 from generator.jobs.services import clean_text
 from generator.portraits.models import PortraitModel
-from generator.workstation.history import read_cursor
+from generator.workstation.history import older
 
 PAGE = 30
 
@@ -44,11 +43,11 @@ def explore(request: HttpRequest) -> HttpResponse:
 
 def _wall(before: str) -> Wall:
     shown = Asset.objects.live().filter(published_at__isnull=False, is_public=True)
-    cursor = read_cursor(before)
-    if cursor:
-        moment, last_id = cursor
-        shown = shown.filter(Q(published_at__lt=moment) | Q(published_at=moment, id__lt=last_id))
-    rows = shown.select_related("generation__portrait_model").order_by("-published_at", "-id")
+    rows = (
+        older(shown, before, by="published_at")
+        .select_related("generation__portrait_model")
+        .order_by("-published_at", "-id")
+    )
     found = list(rows[: PAGE + 1])
     more = found[PAGE - 1] if len(found) > PAGE else None
     cursor_on = f"{more.published_at.isoformat()}_{more.id}" if more and more.published_at else ""

@@ -18,15 +18,13 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from generator.assets.models import MADE, Asset, AssetQuerySet
-from generator.jobs.models import Generation
 from generator.portraits.models import PortraitModel
-from generator.workstation.history import cursor_of, read_cursor
+from generator.workstation.history import cursor_of, older
 
 if TYPE_CHECKING:
     from accounts.models import User
 
 PAGE = 40  # pictures; two screens of a desk, four of a phone
-OF_LATE = 100  # generations
 WORDS_MAX = 200
 
 
@@ -118,28 +116,24 @@ def shelf(
     """One page of what this person made (`among` some), newest first. One query."""
     everything = Asset.objects.all() if among is None else among
     own: AssetQuerySet = everything.made().filter(owner=user)
-    found = filters.apply(own)
-    cursor = read_cursor(before)
-    if cursor:
-        moment, last_id = cursor
-        found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last_id))
+    found = older(filters.apply(own), before)
     rows = found.order_by("-created_at", "-id").values_list(*COLUMNS)
     tiles = [Tile(*row) for row in rows[: PAGE + 1]]
     more = len(tiles) > PAGE
     return Shelf(tiles[:PAGE], cursor_of(tiles[PAGE - 1]) if more else "")
 
 
-def models_of(user: User) -> list[tuple[uuid.UUID, str]]:
-    """Id and name of whom a person can look for: their own models, and public ones of late.
+def models_of(user: User, filters: Filters) -> list[tuple[uuid.UUID, str]]:
+    """Id and name of whom a person can look for: their own models, and whom they look for now.
 
-    All that they ever used would be read from every picture they ever made.
+    All whom they ever used would be read from every picture they ever made.
     """
-    own = PortraitModel.objects.filter(owner=user).values_list("id", "name")
-    newest = Generation.objects.filter(owner=user).order_by("-created_at", "-id")
-    of_late = Generation.objects.filter(id__in=newest.values("id")[:OF_LATE])
-    others = PortraitModel.objects.exclude(owner=user).filter(appearances__generation__in=of_late)
-    both = {*own, *others.values_list("id", "name")}
-    return sorted(both, key=lambda one: (one[1].casefold(), one[0]))
+    own = PortraitModel.objects.filter(owner=user).order_by("name", "id")
+    found = list(own.values_list("id", "name"))
+    if filters.model and filters.model not in dict(found):
+        used = PortraitModel.objects.filter(appearances__generation__owner=user)
+        found += used.filter(id=filters.model).values_list("id", "name")[:1]
+    return found
 
 
 def _as_uuid(text: str) -> uuid.UUID | None:

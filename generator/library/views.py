@@ -35,7 +35,7 @@ def library(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request") and request.GET.get("before"):
         return render(request, "generator/_shelf.html", shown)
     shown |= {
-        "models": shelves.models_of(user),
+        "models": shelves.models_of(user, filters),
         "folders": Folder.objects.filter(owner=user),
         "kinds": [(kind.value, kind.label) for kind in MADE],
         "floors": FLOORS,

@@ -199,17 +199,13 @@ TILE_LIKENESS = (
 TILE_MARK = '<span class="tile__mark">{}<span class="visually-hidden">{}</span></span>'
 
 
-NOBODY = uuid.UUID(int=0)
-
-
 @cache
-def _address(name: str) -> str:
-    return reverse(name, args=[NOBODY]).replace(str(NOBODY), "{}")
-
-
-def address(name: str, id: uuid.UUID) -> str:
-    """`{% url name id %}`, looked up once: for pages with many of them."""
-    return _address(name).format(id)
+def _tile() -> str:
+    """TILE with its addresses, which are looked up once."""
+    nobody = uuid.UUID(int=0)
+    places = (reverse(name, args=[nobody]) for name in ("picture", "asset"))
+    page, media = (place.replace(str(nobody), "{id}") for place in places)
+    return TILE.replace("{page}", page).replace("{media}", media)
 
 
 @register.filter
@@ -222,10 +218,8 @@ def tile(one: Tile) -> SafeString:
         marks += format_html(TILE_MARK, icon("heart"), "Favourite")
     if one.kind == Asset.Kind.VIDEO:
         marks += format_html(TILE_MARK, icon("film"), "Clip")
-    return format_html(
-        TILE, id=one.id, page=address("picture", one.id), media=address("asset", one.id),
-        color=one.color or "#808080", words=tile_words(one.prompt), marks=marks,
-    )  # fmt: skip
+    color, words = one.color or "#808080", tile_words(one.prompt)
+    return format_html(_tile(), id=one.id, color=color, words=words, marks=marks)
 
 
 @register.filter

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -21,7 +20,7 @@ from accounts.models import User
 from billing.refusals import Refusal
 from generator.webhooks import services
 from generator.webhooks.models import JOB_EVENTS, URL_MAX, Delivery, WebhookEndpoint
-from generator.workstation.history import read_cursor
+from generator.workstation.history import older
 
 PAGE = 30
 SOON = timedelta(minutes=2)  # what is due by then keeps the log looking
@@ -171,10 +170,7 @@ def _log(request: HttpRequest) -> dict[str, Any]:
     """The newest deliveries, or those before a cursor; and whether to look again by itself."""
     before = request.GET.get("before", "")
     mine = Delivery.objects.filter(owner=person(request)).select_related("endpoint")
-    if cursor := read_cursor(before):
-        moment, last_id = cursor
-        mine = mine.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last_id))
-    found = list(mine.defer("body")[: PAGE + 1])
+    found = list(older(mine, before).defer("body")[: PAGE + 1])
     last = found[PAGE - 1] if len(found) > PAGE else None
     return {
         "deliveries": found[:PAGE],

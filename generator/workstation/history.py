@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.db.models import Prefetch, Q, QuerySet
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from accounts.models import User
     from generator.library.shelves import Tile
     from generator.webhooks.models import Delivery
+
+Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
 
 PAGE = 12  # generations; about three screens of a phone
 UNFINISHED = ("queued", "running")
@@ -51,11 +53,7 @@ def page(user: User, *, before: str = "", kind: str = "") -> Page:
     """
     made = rows(user)
     wanted = made.filter(kind=kind) if kind else made.exclude(kind=Generation.Kind.FACE)
-    cursor = read_cursor(before)
-    if cursor:
-        moment, last_id = cursor
-        wanted = wanted.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last_id))
-    found = list(wanted.order_by("-created_at", "-id")[: PAGE + 1])
+    found = list(older(wanted, before).order_by("-created_at", "-id")[: PAGE + 1])
     more = len(found) > PAGE
     _place_in_line(found)
     return Page(found[:PAGE], cursor_of(found[PAGE - 1]) if more else "")
@@ -73,6 +71,19 @@ def _place_in_line(generations: list[Generation]) -> None:
 
 def cursor_of(row: Generation | Asset | Delivery | Tile) -> str:
     return f"{row.created_at.isoformat()}_{row.id}"
+
+
+def older(rows: Rows, before: str, *, by: str = "created_at") -> Rows:
+    """Those after the one that the cursor `before` names, newest first; without one, all.
+
+    The first condition says nothing new, but an index can be entered by it and not by the second.
+    """
+    cursor = read_cursor(before)
+    if not cursor:
+        return rows
+    moment, last_id = cursor
+    earlier = Q(**{f"{by}__lt": moment}) | Q(id__lt=last_id)
+    return rows.filter(earlier, **{f"{by}__lte": moment})
 
 
 def read_cursor(cursor: str) -> tuple[datetime, uuid.UUID] | None:
