@@ -127,7 +127,7 @@ def press(page: Page, target: str | Locator, *, force: bool = True) -> None:
     for _ in range(5):
         target.tap(force=force)
         with suppress(PlaywrightTimeout):  # a page that has moved on knows of no tap
-            page.wait_for_function("() => window.heardTap !== false", timeout=3_000)
+            page.wait_for_function("() => window.heardTap !== false", timeout=10_000)
             return
     raise AssertionError(f"five taps on {target} were no click")
 

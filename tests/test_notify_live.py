@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -46,15 +48,18 @@ def _frames_of(socket: ClientConnection, job_id: str) -> list[str]:
     return frames
 
 
-def test_a_face_appears_in_the_page_as_it_is_drawn(live_studio: Studio) -> None:
-    session = live_studio.session_for("ada@example.com")
-    with _socket(live_studio, session) as socket:
-        job_id = live_studio.manage("shell", "-v0", "-c", SUBMIT).split()[-1]
+def test_a_face_appears_in_the_page_as_it_is_drawn(
+    start_studio: Callable[..., Studio], engine_weights: Path
+) -> None:
+    studio = start_studio(ENGINE_WEIGHTS=str(engine_weights))
+    session = studio.session_for("ada@example.com")
+    with _socket(studio, session) as socket:
+        job_id = studio.manage("shell", "-v0", "-c", SUBMIT).split()[-1]
         frames = _frames_of(socket, job_id)
     percents = [int(found) for frame in frames for found in re.findall(r'value="(\d+)"', frame)]
     assert percents == sorted(percents) and "faces--running" in "".join(frames)
     assert frames[-1].count("/media/") == 2
-    live_studio.manage("audit", "--strict")  # fails unless all is well
+    studio.manage("audit", "--strict")  # fails unless all is well
 
 
 def test_a_socket_of_nobody_is_closed_for_good(live_studio: Studio) -> None:
