@@ -6,14 +6,21 @@ import json
 import re
 import subprocess
 import sys
+from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
+import schemathesis
 from django.urls import reverse
+from schemathesis import checks
 
 from accounts.models import User
 from generator.api.docs import APIS
+from tests import pictures
 from tests.api_parts import Program, program
 from tests.servers import BASE_DIR, Studio
 
@@ -24,18 +31,23 @@ CHECKS = (
 EMAIL = "schema@example.com"
 
 
+def patient(start_studio: Callable[..., Studio], folder: Path) -> tuple[Studio, str]:
+    """A studio that answers as often as it is asked, and a key to it."""
+    plans = (BASE_DIR / "billing" / "plans.toml").read_text()
+    generous = folder / "plans.toml"
+    generous.write_text(re.sub(r"(?m)^api_requests = \d+$", "api_requests = 1000000", plans))
+    house = start_studio(PLANS_FILE=str(generous), DEFAULT_PLAN="mega")
+    house.session_for(EMAIL)
+    return house, house.manage("api_key", "create", EMAIL).strip()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(APIS))
 def test_whatever_is_sent_is_answered_as_documented(
     name: str, start_studio: Callable[..., Studio], tmp_path: Path
 ) -> None:
     """schemathesis: every edge of the schema, from within and from beyond."""
-    plans = (BASE_DIR / "billing" / "plans.toml").read_text()
-    generous = tmp_path / "plans.toml"
-    generous.write_text(re.sub(r"(?m)^api_requests = \d+$", "api_requests = 1000000", plans))
-    house = start_studio(PLANS_FILE=str(generous), DEFAULT_PLAN="mega")
-    house.session_for(EMAIL)
-    secret = house.manage("api_key", "create", EMAIL).strip()
+    house, secret = patient(start_studio, tmp_path)
     schema = APIS[name].get_openapi_schema()
     header = next(iter(schema["components"]["securitySchemes"].values()))["name"]
     path = reverse(f"{APIS[name].urls_namespace}:openapi-json")
@@ -55,6 +67,87 @@ def test_whatever_is_sent_is_answered_as_documented(
     print(f"{name}: {calls[1]} calls")
     assert int(calls[1]) > 10 * len(schema["paths"])
     assert done.returncode == 0, done.stdout
+
+
+def test_what_is_made_is_linked_with_what_takes_its_id() -> None:
+    paths = APIS["v1"].get_openapi_schema()["paths"]
+    made = paths["/api/v1/webhooks"]["post"]["responses"][201]["links"]
+    taken = paths["/api/v1/webhooks/{id}"]["delete"]["operationId"]
+    assert made[taken] == {"operationId": taken, "parameters": {"id": "$response.body#/id"}}
+    paths = APIS["phota"].get_openapi_schema()["paths"]
+    made = paths["/v1/phota/profiles/add"]["post"]["responses"][200]["links"]
+    taken = paths["/v1/phota/profiles/{id}/status"]["get"]["operationId"]
+    assert made[taken]["parameters"] == {"id": "$response.body#/profile_id"}
+
+
+PHOTO = (BASE_DIR / "examples" / "photos" / "person-1.jpg").read_bytes()
+# What chance would not write: so that there is something to be looked at, changed and deleted.
+GOOD: dict[str, dict[str, Any]] = {
+    "v1": {
+        "POST /api/v1/portrait-models": {"name": "Ada", "image": b64encode(PHOTO).decode()},
+        "POST /api/v1/assets": {"file": pictures.encoded(pictures.scene(), "PNG")},
+        "POST /api/v1/webhooks": {"url": "https://1.1.1.1/hook"},
+        "POST /api/v1/faces": {"age": 30},
+    },
+    "phota": {"POST /v1/phota/profiles/add": {"image_urls": ["https://1.1.1.1/a.jpg"]}},
+}  # fmt: skip
+# A stream of events lasts as long as its job; the others cannot be good without a trained model.
+LEFT_OUT = "/(events|images|videos|edits|edit|enhancements|enhance|restyles|remix|variations)$"
+STATEFUL_CHECKS = [
+    getattr(checks, name)
+    for name in (*CHECKS.split(","), "use_after_free", "ensure_resource_availability")
+]
+SETTINGS = hypothesis.settings(
+    max_examples=20,
+    stateful_step_count=8,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[hypothesis.Phase.generate],
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_whatever_is_done_with_what_was_made_is_answered_as_documented(
+    name: str, start_studio: Callable[..., Studio], tmp_path: Path
+) -> None:
+    """schemathesis, stateful: made, then looked at, changed, canceled, deleted in any order."""
+    house, secret = patient(start_studio, tmp_path)
+    path = reverse(f"{APIS[name].urls_namespace}:openapi-json")
+    schema = schemathesis.openapi.from_url(house.address + path).exclude(path_regex=LEFT_OUT)
+    schema.config.generation.update(modes=[schemathesis.GenerationMode.POSITIVE])
+    schema.config.phases.stateful.inference.algorithms = []  # the links that are written
+    answered: Counter[tuple[str, int]] = Counter()
+
+    class Journey(schema.as_state_machine()):  # type: ignore[misc]
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            return {"timeout": 20}
+
+        def before_call(self, case: Any) -> None:
+            case.headers["X-API-Key"] = secret
+            case.body = GOOD[name].get(case.operation.label, case.body)
+
+        def validate_response(self, response: Any, case: Any, **options: Any) -> None:
+            answered[case.operation.label, response.status_code] += 1
+            case.validate_response(
+                response, checks=STATEFUL_CHECKS, transport_kwargs=options, recorder=self.recorder
+            )
+
+    Journey.run(settings=SETTINGS)
+    taken = {label for label, status in answered if "{id}" in label and status < 300}
+    print(f"{name}: {answered.total()} calls: {by_status(answered)}; made and taken: {len(taken)}")
+    assert answered.total() > 100, answered
+    assert len(taken) >= {"v1": 8, "phota": 2}[name], taken
+    assert not [one for one in answered if one[1] >= 500]
+
+
+def by_status(answered: Counter[tuple[str, int]]) -> dict[int, int]:
+    found: Counter[int] = Counter()
+    for (_, status), times in answered.items():
+        found[status] += times
+    return dict(sorted(found.items()))
 
 
 BROKEN = (
