@@ -24,7 +24,7 @@ from generator.workstation.history import cursor_of, older
 if TYPE_CHECKING:
     from accounts.models import User
 
-PAGE = 40  # pictures; two screens of a desk, four of a phone
+PAGE = 30  # pictures; more than a screen of a desk, two or three of a phone
 WORDS_MAX = 200
 
 

@@ -210,7 +210,7 @@ def _tile() -> str:
 
 @register.filter
 def tile(one: Tile) -> SafeString:
-    """One picture of the library. Forty on a page: as a template they took a third of its time."""
+    """One picture of the library. Many on a page: as a template they took a third of its time."""
     marks = SafeString("")
     if one.likeness is not None:
         marks += format_html(TILE_LIKENESS, one.likeness)
