@@ -48,7 +48,7 @@ RUNGS = (
     Plan("bfloat16", quantise="nf4", offload="model", tiling=True),
     Plan("bfloat16", offload="group", tiling=True),
 )
-CPU = Plan("float32")
+CPU = Plan("float32", batch=BATCH_MAX)
 
 
 def plan(weights: Weights, vram_gb: float, *, megapixels: float = 1.0) -> Plan | None:
@@ -65,7 +65,7 @@ def lower(current: Plan) -> Plan | None:
     """What to try where a plan ran out of memory: fewer pictures, then the next rung."""
     if current.batch > 1:
         return replace(current, batch=current.batch // 2)
-    after = RUNGS.index(current) + 1
+    after = RUNGS.index(current) + 1 if current in RUNGS else len(RUNGS)
     return RUNGS[after] if after < len(RUNGS) else None
 
 
