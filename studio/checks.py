@@ -95,6 +95,20 @@ def _refusals(engine: Description) -> Iterator[str]:
             yield why
 
 
+@register(Tags.compatibility)
+def check_face_files(app_configs: Configs = None, **kwargs: Any) -> list[CheckMessage]:
+    """One of the two measures nothing, and a name that is misspelt neither."""
+    given = {name: getattr(settings, name) for name in ("FACE_DETECTOR", "FACE_EMBEDDER")}
+    if any(given.values()) and not all(given.values()):
+        lacking = next(name for name, path in given.items() if not path)
+        return [Error(f"{lacking} is blank: likeness needs both files.", id="studio.E011")]
+    return [
+        Error(f"{name} names no file ({path}).", id="studio.E011")
+        for name, path in given.items()
+        if path and not Path(path).is_file()
+    ]
+
+
 @register(Tags.security)
 def check_fetch_exemptions(app_configs: Configs = None, **kwargs: Any) -> list[CheckMessage]:
     """A pair that is misspelt exempts nothing, and nobody would be told."""

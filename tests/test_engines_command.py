@@ -12,13 +12,18 @@ from pathlib import Path
 import pytest
 import torch
 from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings
 from safetensors.torch import save
 
+from accounts.models import User
+from generator.assets.models import Asset
 from generator.engine import registry
 from generator.engine.production import weights
+from generator.jobs.models import Generation
 from studio import checks
-from tests import hub, servers
+from tests import hub, rows, servers
 
 KLEIN = registry.weights_of("klein")
 SDXL = registry.weights_of("sdxl")
@@ -188,11 +193,11 @@ def test_hearsay_about_a_licence_is_no_licence_to_sell() -> None:
 @pytest.fixture
 def catalogue(monkeypatch: pytest.MonkeyPatch) -> dict[str, registry.Row]:
     """The rows, with klein's clips made by an engine that may not be sold."""
-    rows = dict(registry.rows())
-    wan = rows["wan"]
-    rows["wan"] = replace(wan, description=replace(wan.description, commercial=False))
-    monkeypatch.setattr(registry, "rows", lambda catalogue=None: rows)
-    return rows
+    found = dict(registry.rows())
+    wan = found["wan"]
+    found["wan"] = replace(wan, description=replace(wan.description, commercial=False))
+    monkeypatch.setattr(registry, "rows", lambda catalogue=None: found)
+    return found
 
 
 def test_the_engine_that_makes_clips_counts_too(
@@ -240,3 +245,22 @@ def test_what_may_not_be_sold_does_not_start(tmp_path: Path, command: tuple[str,
     assert done.returncode != 0
     assert "Stable Diffusion XL 1.0 may not be used commercially (OpenRAIL++-M)." in done.stderr
     assert "is at http" not in done.stdout
+
+
+# --- the page ------------------------------------------------------------------------
+def test_a_picture_shows_its_licence_and_says_where_nothing_measures_faces(
+    alice: User, alice_client: Client
+) -> None:
+    made = rows.generation(rows.portrait_model(alice), count=1)
+    Generation.objects.filter(pk=made.pk).update(engine="klein")
+    picture = made.assets.get()
+
+    def page() -> str:
+        return alice_client.get(reverse("picture", args=[picture.pk])).content.decode()
+
+    assert "Likeness is not available" not in page()  # it was measured
+    assert 'href="https://github.com/black-forest-labs/flux2" rel="license' in page()
+    Asset.objects.filter(pk=picture.pk).update(likeness=None)
+    assert "Likeness is not available: nothing here measures faces." in page()
+    Generation.objects.filter(pk=made.pk).update(engine="miniature")
+    assert "Likeness is not available" not in page()

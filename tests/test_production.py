@@ -17,7 +17,15 @@ from PIL import Image
 from transformers import PreTrainedTokenizerBase
 
 from generator.engine import film, pictures, registry
-from generator.engine.interface import AnimateRequest, Canceled, Recipe, Step
+from generator.engine.interface import (
+    AnimateRequest,
+    Canceled,
+    GenerateCall,
+    Recipe,
+    Step,
+    TrainCall,
+)
+from generator.engine.process import EngineProcess
 from generator.engine.production import person
 from generator.engine.production.engine import ProductionEngine
 from tests import tiny_checkpoints
@@ -409,3 +417,13 @@ def test_without_face_files_nothing_is_measured(
     assert engine.likeness(photo(1), photo(2)) == []
     assert engine.train([photo(1)], tier="instant", recipe=Recipe()).likeness is None
     assert code_of(lambda: engine.find_subject([photo(1)])) == "no_face_files"
+
+
+# --- as the worker uses it -----------------------------------------------------------
+def test_a_worker_draws_with_it_through_its_own_process(folders: dict[str, Path]) -> None:
+    with EngineProcess("klein", weights=folders["klein"], threads=1) as process:
+        learnt = process.run(TrainCall([photo(1)], tier="instant", recipe=SHORT))
+        call = GenerateCall(wanted(prompt="[[a]] at the beach"), [learnt.safetensors], seed=3)
+        one, again = (process.run(call)[0].png for _ in range(2))
+    assert one == again
+    assert pixels(one).shape == (SIDE, SIDE, 3)

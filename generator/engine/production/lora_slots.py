@@ -35,17 +35,12 @@ class Slot(nn.Module):
             return out
         if a.ndim == 2:
             return out + F.linear(F.linear(x, a), b)
-        return _added(out, x, a, b)
-
-
-def _added(out: Tensor, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Row i of a batch wears adapter i; guidance repeats the whole batch."""
-    times = x.shape[0] // a.shape[0]
-    if times > 1:
-        a, b = a.repeat(times, 1, 1), b.repeat(times, 1, 1)
-    rows = x.shape[0]
-    low = torch.bmm(x.reshape(rows, -1, x.shape[-1]), a)
-    return torch.baddbmm(out.reshape(rows, -1, out.shape[-1]), low, b).view_as(out)
+        rows = x.shape[0]
+        if len(a) != rows:  # guidance repeats the whole batch; repeated here once, not each step
+            a, b = (each.repeat(rows // len(each), 1, 1) for each in (a, b))
+            self.worn_a, self.worn_b = a, b
+        low = torch.bmm(x.reshape(rows, -1, x.shape[-1]), a)
+        return torch.baddbmm(out.reshape(rows, -1, out.shape[-1]), low, b).view_as(out)
 
 
 _classes: dict[type[nn.Module], type[nn.Module]] = {}
@@ -81,6 +76,8 @@ class Wardrobe:
         self._places: dict[str, tuple[Tensor, Tensor]] = {}  # what a slot's adapter is copied into
         self._kept: OrderedDict[str, Garment] = OrderedDict()
         self._worn: tuple[str, ...] = ()  # layers that wear something now
+        self._shape: tuple[tuple[str, ...], int] | None = None  # of what all rows wear
+        self._rooms: tuple[list[Tensor], list[Tensor]] = ([], [])  # all A and all B of it
 
     def garment(self, name: str, tensors: dict[str, Tensor]) -> Garment:
         """`tensors` by "<layer>.lora_A.weight" and B, kept under `name`, its file's hash.
@@ -118,17 +115,23 @@ class Wardrobe:
 
     def put_on(self, garment: Garment) -> None:
         """One adapter for every row, by two copies of many tensors each."""
-        self._install(garment.names)
-        self._take_off_others(garment.names)
-        if not garment.names:
-            return
-        places = [self._places[name] for name in garment.names]
-        torch._foreach_copy_([a for a, _ in places], list(garment.a))
-        torch._foreach_copy_([b for _, b in places], list(garment.b))
-        for name, (a, b) in zip(garment.names, places, strict=True):
+        if self._shape != (garment.names, garment.rank):
+            self._show(garment.names, garment.rank)
+        if garment.names:
+            a, b = self._rooms
+            torch._foreach_copy_(a, list(garment.a))
+            torch._foreach_copy_(b, list(garment.b))
+
+    def _show(self, names: tuple[str, ...], rank: int) -> None:
+        """Layers see their places, as far as that rank goes; whoever comes next may only copy."""
+        self._install(names)
+        self._take_off_others(names)
+        places = [self._places[name] for name in names]
+        for name, (a, b) in zip(names, places, strict=True):
             layer = self._layers[name]
-            layer.worn_a, layer.worn_b = a[: garment.rank], b[:, : garment.rank]  # type: ignore[assignment]
-        self._worn = garment.names
+            layer.worn_a, layer.worn_b = a[:rank], b[:, :rank]  # type: ignore[assignment]
+        self._rooms = [a for a, _ in places], [b for _, b in places]
+        self._shape = (names, rank)
 
     def put_on_rows(self, garments: Sequence[Garment | None]) -> None:
         """Row i of the next batches wears `garments[i]`; None wears nothing."""
@@ -142,8 +145,8 @@ class Wardrobe:
             nothing = [torch.zeros_like(place) for place in self._places[name]]
             pairs = [one.get(name, nothing) for one in found]
             layer = self._layers[name]
-            a = torch.stack([pair[0][:rank].T for pair in pairs])
-            layer.worn_a, layer.worn_b = a, torch.stack([p[1][:, :rank].T for p in pairs])  # type: ignore[assignment]
+            layer.worn_a = torch.stack([pair[0][:rank].T for pair in pairs])  # type: ignore[assignment]
+            layer.worn_b = torch.stack([pair[1][:, :rank].T for pair in pairs])  # type: ignore[assignment]
         self._worn = names
 
     def take_off(self) -> None:
@@ -167,7 +170,7 @@ class Wardrobe:
         for name in set(self._worn) - set(names):
             layer = self._layers[name]
             layer.worn_a = layer.worn_b = None  # type: ignore[assignment]
-        self._worn = names
+        self._worn, self._shape = names, None
 
     def _install(self, names: Sequence[str]) -> None:
         for name in names:
