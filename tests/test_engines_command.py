@@ -23,7 +23,7 @@ from generator.engine import registry
 from generator.engine.production import weights
 from generator.jobs.models import Generation
 from studio import checks
-from tests import hub, rows, servers
+from tests import hub, rows, servers, tiny_checkpoints
 
 KLEIN = registry.weights_of("klein")
 SDXL = registry.weights_of("sdxl")
@@ -245,6 +245,17 @@ def test_what_may_not_be_sold_does_not_start(tmp_path: Path, command: tuple[str,
     assert done.returncode != 0
     assert "Stable Diffusion XL 1.0 may not be used commercially (OpenRAIL++-M)." in done.stderr
     assert "is at http" not in done.stdout
+
+
+# --- measuring -----------------------------------------------------------------------
+def test_a_bench_on_a_processor_says_what_it_measured(tmp_path: Path) -> None:
+    folder = tiny_checkpoints.klein(tmp_path / "klein")
+    done = engines(
+        "bench", "klein", "--size", "64", ENGINE_IMAGE="klein", ENGINE_WEIGHTS=str(folder)
+    )
+    assert "FLUX.2 klein 4B on CPU, 64 px" in done.stdout, done.stderr
+    assert "s a picture, peak no card" in done.stdout
+    assert "TFLOP/s measured" in done.stdout
 
 
 # --- the page ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from argparse import ArgumentParser
 from pathlib import Path
@@ -15,6 +16,12 @@ from generator.engine.interface import Description, EngineError
 from generator.engine.production import memory, weights
 from generator.engine.registry import Weights
 
+PARTS = {
+    "pull": "fetch the weights",
+    "check": "read every file of them",
+    "bench": "seconds a picture, peak memory, share of the chip's rate",
+}
+
 
 class Command(BaseCommand):
     help = "Lists engines with their licences, fetches weights, and checks them."
@@ -23,11 +30,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parts = parser.add_subparsers(dest="part", required=True)
         parts.add_parser("list", help="all engines: licence, installed, allowed here, memory")
-        for name, words in (("pull", "fetch the weights"), ("check", "read every file of them")):
+        for name, words in PARTS.items():
             part = parts.add_parser(name, help=words)
             part.add_argument("engine")
             if name == "check":
                 part.add_argument("--quick", action="store_true", help="leave SHA-256 out")
+            if name == "bench":
+                part.add_argument("--size", type=int, help="pixels a side, instead of its own")
 
     def handle(self, *args: Any, part: str, **options: Any) -> None:
         try:
@@ -39,6 +48,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"{description.title} comes with the product.")
             elif part == "pull":
                 self.pull(description, found)
+            elif part == "bench":
+                self.bench(description, options["size"])
             else:
                 self.look_at(description, found, hashes=not options["quick"])
         except EngineError as error:
@@ -74,6 +85,23 @@ class Command(BaseCommand):
         if size is not None and not weights.folder_of(source) and size > free:
             raise CommandError(f"It takes {size:.1f} GB, and {free:.1f} GB are free.")
         self.stdout.write(f"  {weights.pull(source)}")
+
+    def bench(self, engine: Description, size_px: int | None) -> None:
+        if "image" not in engine.kinds:
+            raise CommandError(f"{engine.title} draws no pictures by itself.")
+        own = settings.ENGINE_WEIGHTS if engine.name == settings.ENGINE_IMAGE else ""
+        loaded = registry.load(engine.name, weights=Path(own) if own else None)
+        # Torch is imported here only: every other part of this command is quick without it.
+        found = importlib.import_module("generator.engine.production.bench").measure(
+            loaded, size_px=size_px
+        )
+        peak = f"{found.peak_gb:.1f} GB" if found.peak_gb is not None else "no card"
+        self.stdout.write(f"{engine.title} on {found.device}, {found.size_px} px")
+        self.stdout.write(f"  {found.image_s:.2f} s a picture, peak {peak}")
+        self.stdout.write(
+            f"  {found.tflop:.3g} TFLOP a picture, {found.mfu:.0%} of "
+            f"{found.chip_tflops:.3g} TFLOP/s measured"
+        )
 
     def look_at(self, engine: Description, found: Weights, *, hashes: bool) -> None:
         wrong = [f"Install {name}." for name in weights.missing_packages(engine.needs)]
