@@ -14,14 +14,19 @@ import gc
 import json
 import logging
 import resource
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration, set_seed
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from accelerate.utils import (  # type: ignore[import-untyped]
+    DistributedDataParallelKwargs,
+    ProjectConfiguration,
+    set_seed,
+)
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLFlux2,
@@ -44,7 +49,7 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from PIL import Image, ImageOps
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm.auto import tqdm  # type: ignore[import-untyped]
 from transformers import (
     AutoTokenizer,
     CLIPTextModel,
@@ -62,7 +67,7 @@ KLEIN_TARGETS = [
 ]  # fmt: skip
 
 
-class Pictures(torch.utils.data.Dataset[dict[str, Any]]):
+class Pictures(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore[misc]  # torch is Any
     """As DreamBoothDataset: prepared once, repeated to fill a batch."""
 
     def __init__(self, folder: Path, size_px: int, repeats: int) -> None:
@@ -85,7 +90,7 @@ def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-class Official:
+class Official(ABC):
     """What both scripts share: set up, endless steps, save."""
 
     prefix = ""
@@ -109,11 +114,11 @@ class Official:
     def part(self, kind: Any, folder: str) -> Any:
         return kind.from_pretrained(self.base, subfolder=folder)
 
-    def prepare(self, data: Pictures) -> None:
-        raise AssertionError("each script has its own")
+    @abstractmethod
+    def prepare(self, data: Pictures) -> None: ...
 
-    def loss(self, batch: dict[str, Any]) -> Tensor:
-        raise AssertionError("each script has its own")
+    @abstractmethod
+    def loss(self, batch: dict[str, Any]) -> Tensor: ...
 
     def begin(self, model: Any, targets: list[str], data: Pictures) -> None:
         """Adapter, optimiser, loader and schedule, as both scripts make them."""
@@ -138,8 +143,8 @@ class Official:
             model, optimizer, loader, schedule
         )
 
-    def clipped(self) -> Any:
-        raise AssertionError("each script has its own")
+    @abstractmethod
+    def clipped(self) -> Any: ...
 
     def steps(self) -> Iterator[None]:
         while True:
@@ -193,7 +198,7 @@ class OfficialSdxl(Official):
         gc.collect()
         self.begin(unet, SDXL_TARGETS, data)
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def _words(self, tokenizers: list[Any], encoders: list[Any]) -> tuple[Tensor, Tensor]:
         hidden = []
         for tokenizer, encoder in zip(tokenizers, encoders, strict=True):

@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ class Case:
     photos: Path
     work: Path
     steps: int
-    official: Path | None
+    official: Path | None = None
+    rounds: int = 3  # of start-up and peak; the least counts
 
     @property
     def same(self) -> TrainingRecipe:
@@ -173,7 +175,7 @@ def in_turns(case: Case, *, compiled: bool) -> tuple[float, float, dict[str, Any
         for first in range(0, case.steps, BLOCK):
             numbers = range(first, min(first + BLOCK, case.steps))
             times[0].extend(timed(loop.step) for _ in numbers)
-            times[1].extend(timed(lambda n=n: trainer.step(n)) for n in numbers)
+            times[1].extend(timed(partial(trainer.step, number)) for number in numbers)
         mine = trainer.adapter()
     warm = [statistics.median(part[2 * BLOCK :]) for part in times]
     return warm[0], warm[1], loop.adapter(), mine
@@ -210,12 +212,12 @@ def held_out(case: Case, tensors: dict[str, Any]) -> float:
         view.zero_()  # klein's script leaves out the text's side
         if f"{row.prefix}.{key}" in tensors:
             view.copy_(tensors[f"{row.prefix}.{key}"])
-    return trainer_parts.loss(case.name, case.base, denoiser, batch)
+    return float(trainer_parts.loss(case.name, case.base, denoiser, batch))
 
 
 def job(case: Case, target: float) -> tuple[float, int]:
     """Seconds of the processor from a job to an adapter of that loss, in a warm worker."""
-    for share in (0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5):
+    for share in (0.3, 0.5, 0.7, 1.0):
         steps = max(4, round(case.steps * share))
         folder = case.work / f"job-{steps}"
         start = time.process_time()
@@ -235,9 +237,11 @@ def measure(case: Case, *, compiled: bool) -> dict[str, float]:
     official_ms, ours_ms, theirs, mine = step(case)
     losses = held_out(case, theirs), held_out(case, mine)
     plain = held_out(case, {})
-    starts = [child(make(case, 1)) for make in (official_command, our_command) for _ in range(3)]
-    startups = [min(cpu for cpu, _ in starts[i : i + 3]) for i in (0, 3)]
-    peaks = [min(peak for _, peak in starts[i : i + 3]) for i in (0, 3)]
+    makers = [official_command] * case.rounds + [our_command] * case.rounds
+    starts = [child(make(case, 1)) for make in makers]
+    halves = starts[: case.rounds], starts[case.rounds :]
+    startups = [min(cpu for cpu, _ in half) for half in halves]
+    peaks = [min(peak for _, peak in half) for half in halves]
     found = {
         "official_ms": official_ms, "ours_ms": ours_ms, "step_ratio": ours_ms / official_ms,
         "peak_ratio": peaks[1] / peaks[0], "startup_ratio": startups[1] / startups[0],
@@ -266,9 +270,7 @@ def say(what: str, ratio: float, wanted: float, words: str) -> None:
 
 def as_child(arguments: list[str]) -> None:
     parsed = _official.parser().parse_args(arguments)
-    case = Case(
-        parsed.family, parsed.batch, parsed.base, parsed.folder, parsed.out, parsed.steps, None
-    )
+    case = Case(parsed.family, parsed.batch, parsed.base, parsed.folder, parsed.out, parsed.steps)
     shutil.rmtree(parsed.out, ignore_errors=True)
     ours(case, parsed.out, case.same)
 
@@ -278,6 +280,7 @@ def main() -> None:
     parser.add_argument("--case", choices=sorted(CASES), action="append")
     parser.add_argument("--official", type=Path, help="folder of the scripts")
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3, help="of start-up and peak")
     parser.add_argument("--compiled", action="store_true", help="compiles for some minutes")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
@@ -297,7 +300,16 @@ def main() -> None:
                 getattr(tiny_checkpoints, name)(base, size="bench")
             work = root / key
             print(f"{key}: {SIZE_PX} px, rank {RANK}, {chosen.steps} steps", flush=True)
-            case = Case(name, batch, base, root / "photos", work, chosen.steps, chosen.official)
+            case = Case(
+                name,
+                batch,
+                base,
+                root / "photos",
+                work,
+                chosen.steps,
+                chosen.official,
+                chosen.rounds,
+            )
             found[key] = measure(case, compiled=chosen.compiled)
             shutil.rmtree(work, ignore_errors=True)
     print(f"peak of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")

@@ -20,9 +20,12 @@ from generator.engine.production.training import FAMILIES
 from generator.engine.production.training.ladder import Rung, below
 from generator.engine.production.training.layers import FlatLora
 from tests import tiny_checkpoints, trainer_parts
-from tests.trainer_parts import CPU, NAMES, PROMPT, learn, picture, small
+from tests.trainer_parts import CPU, NAMES, PROMPT, learn, small
 
-WRONG = "a red dress in the snow"
+LEARNS: dict[str, dict[str, Any]] = {
+    "sdxl": {"steps": 70, "learning_rate": 3e-3},
+    "klein": {"steps": 90, "learning_rate": 1e-3, "weighting": "none"},
+}
 pytestmark = pytest.mark.engine
 
 
@@ -42,25 +45,28 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_training_learns_the_person_and_only_when_asked_for(
+def test_a_training_learns_this_person_and_nobody_else(
     name: str, bases: dict[str, Path], tmp_path: Path
 ) -> None:
-    recipe = small(
-        steps=100, batch=2, rank=16, learning_rate=3e-3, size_px=64, prior_prompt=WRONG, ema=0.9
-    )
-    adapter = learn(name, bases[name], tmp_path, recipe, prior=[picture(2)])
-    batch, found = trainer_parts.held_out(name, bases[name], replace(recipe, prior_prompt=""), 1)
-    pipe = trainer_parts.stock(bases[name])
-    before = trainer_parts.loss(name, bases[name], trainer_parts.denoiser_of(pipe), batch)
-    apart = [rms(trainer_parts.drawn(name, pipe, x, recipe) - found.mean) for x in (PROMPT, WRONG)]
-    pipe.load_lora_weights(adapter)
-    after = trainer_parts.loss(name, bases[name], trainer_parts.denoiser_of(pipe), batch)
-    nearer = [rms(trainer_parts.drawn(name, pipe, x, recipe) - found.mean) for x in (PROMPT, WRONG)]
-    asked, not_asked = (1 - new / old for new, old in zip(nearer, apart, strict=True))
-    print(f"{name}: loss {before:.3f} -> {after:.3f}, apart {apart} -> {nearer}")
-    assert after <= 0.5 * before
-    assert asked > 0.2
-    assert asked > not_asked + 0.05
+    """By stock diffusers: at noises no training has drawn, and in what it draws from noise."""
+    base = bases[name]
+    recipe = small(batch=2, rank=16, size_px=64, ema=0.9, **LEARNS[name])
+    adapter = learn(name, base, tmp_path, recipe, references=(1,))
+    batch, _ = trainer_parts.held_out(name, base, recipe, 1)
+    people = [trainer_parts.held_out(name, base, recipe, seed)[1].mean for seed in (1, 2)]
+    pipe = trainer_parts.stock(base)
+    losses, apart = [], []
+    for weights in (None, adapter):
+        if weights:
+            pipe.load_lora_weights(weights)
+        losses.append(trainer_parts.loss(name, base, trainer_parts.denoiser_of(pipe), batch))
+        drawn = trainer_parts.drawn(name, pipe, PROMPT, recipe)
+        apart.append([rms(drawn - person) for person in people])
+    print(f"{name}: loss {losses}, apart {apart}")
+    assert losses[1] <= 0.5 * losses[0]
+    person, stranger = (1 - new / old for old, new in zip(*apart, strict=True))
+    assert person > 0.15
+    assert person > stranger + 0.03
 
 
 def rms(values: torch.Tensor) -> float:
