@@ -31,6 +31,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from generator.engine.production.training import attention
 from generator.engine.production.training.recipe import TrainingRecipe
 
 Words = dict[str, Tensor]  # everything of a prompt, first dimension the prompts'
@@ -195,7 +196,24 @@ def _klein_posterior(base: Path, pixels: Tensor, where: Where) -> tuple[Tensor, 
 
 
 def _klein_denoiser(base: Path, where: Where) -> nn.Module:
-    return _part(Flux2Transformer2DModel, base, "transformer", where)
+    transformer = _part(Flux2Transformer2DModel, base, "transformer", where)
+    transformer.pos_embed = _Remembered(transformer.pos_embed)
+    attention.install(transformer)
+    return transformer
+
+
+class _Remembered(nn.Module):
+    """Positions are the same at each step: their angles are worked out once."""
+
+    def __init__(self, angles: nn.Module) -> None:
+        super().__init__()
+        self.angles = angles
+        self._known: dict[int, tuple[Tensor, Any]] = {}  # by address: what is kept keeps its own
+
+    def forward(self, ids: Tensor) -> Any:
+        if ids.data_ptr() not in self._known:
+            self._known[ids.data_ptr()] = (ids, self.angles(ids))
+        return self._known[ids.data_ptr()][1]
 
 
 def _klein_noises(base: Path, where: Where) -> Tensor:

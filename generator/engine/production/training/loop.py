@@ -214,6 +214,7 @@ class Trainer:
             )
         self.begin()
         done = self.resume()
+        self._streak.zero_()  # a checkpoint may know of these very steps
         self._halvings = 1
         return done
 
