@@ -22,7 +22,7 @@ SOURCES = ("render", "train")
 
 @dataclass(frozen=True)
 class Source:
-    """A repository of a hub at one commit. A blank revision: the one that was pulled first."""
+    """A repository of a hub at one commit. A blank revision: the one that was pulled last."""
 
     repo: str
     revision: str = ""
