@@ -12,7 +12,7 @@ from django.db.models import Subquery
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from billing.payments.prices import Offer
@@ -208,18 +208,23 @@ def _tile() -> str:
     return TILE.replace("{page}", page).replace("{media}", media)
 
 
-@register.filter
-def tile(one: Tile) -> SafeString:
-    """One picture of the library. Many on a page: as a template they took a third of its time."""
-    marks = SafeString("")
+def _one(one: Tile) -> str:
+    marks = ""
     if one.likeness is not None:
-        marks += format_html(TILE_LIKENESS, one.likeness)
+        marks += TILE_LIKENESS.format(one.likeness)
     if one.is_favourite:
-        marks += format_html(TILE_MARK, icon("heart"), "Favourite")
+        marks += TILE_MARK.format(icon("heart"), "Favourite")
     if one.kind == Asset.Kind.VIDEO:
-        marks += format_html(TILE_MARK, icon("film"), "Clip")
-    color, words = one.color or "#808080", tile_words(one.prompt)
-    return format_html(_tile(), id=one.id, color=color, words=words, marks=marks)
+        marks += TILE_MARK.format(icon("film"), "Clip")
+    # Escaped here is what a person wrote; ids and numbers hold nothing else.
+    color, words = escape(one.color or "#808080"), escape(tile_words(one.prompt))
+    return _tile().format(id=str(one.id), color=color, words=words, marks=marks)
+
+
+@register.filter
+def tiles(shown: list[Tile]) -> SafeString:
+    """Pictures of the library. Thirty of them as a template took a third of the page's time."""
+    return SafeString("".join(map(_one, shown)))
 
 
 @register.filter
