@@ -13,6 +13,7 @@
     const behind = field()?.previousElementSibling;
     if (!behind) return;
     const text = field().value, found = [];
+    if (!text) return behind.replaceChildren(); // where it is scrolled to would have to be laid out
     const known = names().sort((one, other) => other.length - one.length);
     for (const match of text.matchAll(/(?<![\w.])@(?=\p{L}|\p{N})/gu)) {
       const name = known.find((one) => text.slice(match.index + 1, match.index + 1 + one.length).toLowerCase() === one.toLowerCase() && !/[\p{L}\p{N}_]/u.test(text[match.index + 1 + one.length] ?? ""));
