@@ -14,7 +14,7 @@
   // The sheet tells the page how tall it is, so that the last picture is not below it.
   const sizes = new ResizeObserver(() => {
     const height = form().dataset.sheet === "open" ? 0 : form().offsetHeight;
-    document.documentElement.style.setProperty("--sheet", `${height}px`);
+    form().closest("main").style.setProperty("--sheet", `${height}px`);
   });
   const begin = (isOpen) => { set(isOpen); sizes.disconnect(); sizes.observe(form()); };
   // Whoever comes from making a model watches it learn; pictures made before wait below. Whoever
