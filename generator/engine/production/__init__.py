@@ -1,1 +1,0 @@
-"""Production engines: photoreal people on a GPU, by diffusers."""
