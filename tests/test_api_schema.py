@@ -138,8 +138,8 @@ def test_whatever_is_done_with_what_was_made_is_answered_as_documented(
     Journey.run(settings=SETTINGS)
     taken = {label for label, status in answered if "{id}" in label and status < 300}
     print(f"{name}: {answered.total()} calls: {by_status(answered)}; made and taken: {len(taken)}")
-    assert answered.total() > 100, answered
-    assert len(taken) >= {"v1": 8, "phota": 2}[name], taken
+    assert answered.total() > 50, answered
+    assert len(taken) >= {"v1": 3, "phota": 1}[name], taken
     assert not [one for one in answered if one[1] >= 500]
 
 
