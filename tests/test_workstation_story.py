@@ -196,7 +196,10 @@ def test_from_a_model_to_a_shared_picture(
 
     # a clip of the picture
     if is_phone(page):  # the properties opened the sheet over the pictures
-        page.goto("/create/")
+        composer = page.locator("#composer")
+        expect(composer).to_have_attribute("data-sheet", "open")
+        press(page, "[data-sheet-toggle]", force=False)
+        expect(composer).to_have_attribute("data-sheet", "closed")
     visit.open()
     visit.into("Make a video of it", "video")
     expect(page.locator("[data-cost]")).to_have_text("18 credits")
