@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
 
-PAGE = 12  # generations; about three screens of a phone
+PAGE = 8  # generations; about four screens of a phone
 UNFINISHED = ("queued", "running")
 
 

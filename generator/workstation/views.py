@@ -32,14 +32,28 @@ def workstation(request: HttpRequest) -> HttpResponse:
     pace.learn()
     page = history.page(person(request), before=request.GET.get("before", ""))
     shown = {**composer.context(request), "page": page}
+    shown["is_open"] = _is_open(request, shown["selected"], has_pictures=bool(page.generations))
     return render(request, "generator/workstation.html", shown)
+
+
+def _is_open(request: HttpRequest, selected: PortraitModel | None, *, has_pictures: bool) -> bool:
+    """Whether a phone shows the whole composer at once.
+
+    Whoever brings a picture or an outcome along sees what comes of it; whoever comes from making a
+    model watches it learn, where pictures made before wait below.
+    """
+    if any(name in request.GET for name in ("kind", "from", "style")):
+        return True
+    is_asked = not has_pictures or "model" in request.GET
+    return is_asked and selected is not None and not selected.is_ready
 
 
 @require_GET
 @sign_in_required
 def composer_form(request: HttpRequest) -> HttpResponse:
     """The composer alone, with the properties of an outcome or the picture the address names."""
-    shown = {**composer.context(request), "notice_properties": bool(request.GET.get("from"))}
+    shown = composer.context(request) | {"is_open": True}
+    shown["notice_properties"] = bool(request.GET.get("from"))
     if shown["selected"] is None:
         return redirect("workstation")
     response = render(request, "generator/_composer.html", shown)

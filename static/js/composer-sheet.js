@@ -1,5 +1,5 @@
 // On phones the composer is a sheet at the bottom: closed it is one line and a button,
-// open it shows everything. Without this file it simply stands above the pictures.
+// open it shows everything. Without scripts it simply stands above the pictures.
 // Listened to on the document: "Use properties" replaces the form.
 (() => {
   const form = () => document.getElementById("composer");
@@ -16,12 +16,8 @@
     const height = form().dataset.sheet === "open" ? 0 : form().offsetHeight;
     form().closest("main").style.setProperty("--sheet", `${height}px`);
   });
-  const begin = (isOpen) => { set(isOpen); sizes.disconnect(); sizes.observe(form()); };
-  // Whoever comes from making a model watches it learn; pictures made before wait below. Whoever
-  // brings a picture or an outcome along sees what comes of it.
-  const isAsked = !document.querySelector(".generation") || location.search.includes("model=");
-  const brings = /[?&](kind|from|style)=/.test(location.search);
-  begin(brings || (isAsked && form().querySelector("#model-state")?.dataset.ready === "false"));
+  const measure = () => { sizes.disconnect(); sizes.observe(form()); };
+  measure();
 
   // A tap on the grip must not blur the prompt first: the sheet would shrink away from the finger.
   document.addEventListener("mousedown", (event) => { if (event.target.closest("[data-sheet-toggle]")) event.preventDefault(); });
@@ -34,7 +30,7 @@
       set(true);
     }
   });
-  document.addEventListener("open-sheet", () => begin(true));
+  document.addEventListener("composer-filled", measure);
   document.addEventListener("submit", (event) => { if (event.target === form()) set(false); });
   // On the document: opened by a tap, nothing inside the sheet has the focus.
   document.addEventListener("keydown", (event) => {

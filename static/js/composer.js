@@ -81,7 +81,6 @@
   }).observe(document.querySelector(".workstation") ?? document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-training-state"] });
   document.addEventListener("composer-filled", () => {
     refresh();
-    document.dispatchEvent(new CustomEvent("open-sheet"));
     if (prompt().checkVisibility()) prompt().focus({ preventScroll: true });
   });
   refresh();
