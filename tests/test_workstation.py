@@ -64,6 +64,23 @@ def test_an_untrained_pick_shows_its_training(alice: User, alice_client: Client)
     assert "has to be trained first" in page
 
 
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_a_phone_shows_the_whole_composer_to_who_needs_it(
+    is_ready: bool, alice: User, alice_client: Client
+) -> None:
+    model = rows.portrait_model(alice, is_ready=is_ready)
+
+    def is_open(address: str) -> bool:
+        return b'data-sheet="open"' in alice_client.get(address).content
+
+    assert is_open("/create/") is not is_ready  # it watches the model learn
+    made = rows.generation(model)
+    assert not is_open("/create/")
+    assert is_open(f"/create/?model={model.pk}") is not is_ready
+    assert is_open("/create/?kind=enhance")
+    assert is_open(f"/create/composer/?from={made.pk}")
+
+
 @pytest.mark.parametrize("query", ["?model=nonsense", "?model=&from=nonsense", "?before=nonsense"])
 def test_a_broken_address_is_the_plain_page(query: str, alice: User, alice_client: Client) -> None:
     rows.portrait_model(alice)
