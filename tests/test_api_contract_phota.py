@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from tests import contract_parts as parts
 from tests import pictures
 from tests.contract_parts import Account, encoded, opened, refused
-from tests.servers import Studio
 
 pytestmark = [pytest.mark.live, pytest.mark.engine, pytest.mark.timeout(900)]
 STATUSES = {"VALIDATING", "QUEUING", "IN_PROGRESS", "READY", "ERROR", "INACTIVE"}
@@ -21,17 +19,8 @@ LATER = {"async": True, "response_mode": "urls"}
 PHOTO = encoded(parts.PHOTO)
 NOBODY = encoded(pictures.encoded(pictures.scene((640, 640)), "PNG"))
 UNKNOWN = "abc123"
-
-
-@pytest.fixture(scope="module")
-def account(live_studio: Studio) -> Account:
-    return parts.account(live_studio)
-
-
-@pytest.fixture(scope="module")
-def ask(account: Account) -> Iterator[httpx.Client]:
-    with account.client("/v1/phota", "X-API-Key") as client:
-        yield client
+account = parts.account
+ask = parts.asking("/v1/phota", "X-API-Key")
 
 
 @dataclass(frozen=True)
