@@ -214,7 +214,7 @@ def test_the_same_client_request_id_is_the_same_job(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_synchronous_answer_carries_the_bytes(
-    alice: User, ask: Program, ada: PortraitModel
+    alice: User, ask: Program, ada: PortraitModel, settings: Settings
 ) -> None:
     def work() -> None:
         while not (asked := Generation.objects.filter(state="queued").first()):
@@ -225,6 +225,7 @@ def test_a_synchronous_answer_carries_the_bytes(
     worker = threading.Thread(target=work)
     worker.start()
     body = {"prompt": f"[[{ada.pk}]] at the beach", "output_format": "jpg"}
+    body |= {"client_request_id": "order 7"}
     answer = ask("post", "/generate", body)
     worker.join()
     assert answer.status_code == 200, answer.content
@@ -232,6 +233,8 @@ def test_a_synchronous_answer_carries_the_bytes(
     (image,) = told["images"]
     assert Image.open(io.BytesIO(base64.b64decode(image))).format == "JPEG"
     assert told["download_urls"] == [] and told["known_subjects"]["counts"] == {str(ada.pk): 1}
+    settings.API_WAIT_S = 0  # what is charged is handed out, however late it is
+    assert ask("post", "/generate", body).json() == told
 
 
 def test_whoever_waits_too_long_pays_nothing(

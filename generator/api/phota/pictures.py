@@ -271,18 +271,26 @@ def _waited(made: Generation, body: Asked) -> Any:
     """The finished pictures; 504 with the credits back once it took too long."""
     until = time.monotonic() + settings.API_WAIT_S
     while time.monotonic() < until:
-        row = history.rows(made.owner).filter(pk=made.pk).first()
-        if row is None or row.state == "canceled":
-            raise Refusal("canceled", "The request was canceled. Nothing was charged.", status=409)
-        if row.state == "failed":
-            words = f"{row.error_message} Nothing was charged."
-            raise Refusal("generation_failed", words, status=500)
-        if row.state == "succeeded":
-            return _result_of(pictures_of(row), body.response_mode, body.output_format)
+        if (found := _finished(made, body)) is not None:
+            return found
         time.sleep(LOOK_S)
-    lifecycle.cancel_now(made)
-    words = "This took too long. Nothing was charged; ask again with async."
-    raise Refusal("timeout", words, status=504)
+    if lifecycle.cancel_now(made):
+        words = "This took too long. Nothing was charged; ask again with async."
+        raise Refusal("timeout", words, status=504)
+    return _finished(made, body)  # it ended in the last moment, and is charged
+
+
+def _finished(made: Generation, body: Asked) -> Any:
+    """The pictures, or None while they are being made. Raises Refusal where there will be none."""
+    row = history.rows(made.owner).filter(pk=made.pk).first()
+    if row is None or row.state == "canceled":
+        raise Refusal("canceled", "The request was canceled. Nothing was charged.", status=409)
+    if row.state == "failed":
+        words = f"{row.error_message} Nothing was charged."
+        raise Refusal("generation_failed", words, status=500)
+    if row.state != "succeeded":
+        return None
+    return _result_of(pictures_of(row), body.response_mode, body.output_format)
 
 
 def _poll_url(id: UUID) -> str:
