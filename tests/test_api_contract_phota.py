@@ -183,6 +183,16 @@ def test_an_edit_takes_addresses_and_merges_those_named_with_profile_ids(
         assert refused(answer, 404) == "PROFILE_NOT_FOUND"
 
 
+def test_an_edit_of_several_images_is_one_picture_and_says_what_it_did_not_use(
+    ask: httpx.Client, ada: Profile, drawn: Any
+) -> None:
+    images = [*drawn["images"], drawn["images"][0]]
+    body = {"prompt": "in the clothes of image 2", "images": images, "profile_ids": [ada.id]}
+    told = ask.post("/edit", json=body).json()
+    assert len(told["images"]) == 1 and told["known_subjects"]["counts"] == {ada.id: 1}
+    assert [one[:17] for one in told["warnings"]] == ["Not used: image 3"]
+
+
 def test_enhance_makes_one_picture_larger(ask: httpx.Client, ada: Profile, drawn: Any) -> None:
     image = drawn["images"][0]
     told = ask.post("/enhance", json={"image": image, "profile_ids": [ada.id]}).json()

@@ -203,6 +203,26 @@ def test_enhance_and_remix_start_from_pictures(
     assert code(ask("post", "/enhance", {"image": own, "num_output_images": 2}))[0] == 400
 
 
+def test_an_edit_takes_one_further_image_that_the_prompt_points_at(ask: Program) -> None:
+    images = [
+        base64.b64encode(pictures.encoded(pictures.scene((640, 640 + number)), "PNG")).decode()
+        for number in range(4)
+    ]
+    body = {"prompt": "in the clothes of image 3", "images": images, **ASYNC}
+    told = ask("post", "/edit", body).json()
+    made = Generation.objects.get(pk=told["job_id"])
+    assert made.style_picture is not None and made.style_picture.height == 642
+    (warning,) = told["warnings"]
+    assert warning.startswith("Not used: image 2, 4.")
+    told = ask("post", "/edit", {**body, "prompt": "Make it snow"}).json()
+    assert Generation.objects.get(pk=told["job_id"]).style_picture is None
+    assert told["warnings"][0].startswith("Not used: image 2, 3, 4.")
+    told = ask("post", "/edit", {**body, "images": images[:1]}).json()
+    assert told["warnings"] == []
+    broken = {**body, "images": [images[0], images[1], "nothing"]}
+    assert code(ask("post", "/edit", broken)) == (400, "INVALID_IMAGE")
+
+
 def test_the_same_client_request_id_is_the_same_job(
     alice: User, ask: Program, ada: PortraitModel
 ) -> None:
