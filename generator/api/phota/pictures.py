@@ -115,7 +115,10 @@ class JobHandle(Schema):
     job_id: str
     poll_url: str
     status: str = Field(description="Ours: queued, running, succeeded, failed or canceled.")
-    warnings: list[str] = Field([], description="Ours.")
+
+
+class EditHandle(JobHandle):
+    warnings: list[str] = Field([], description="Ours: which images are not used.")
 
 
 class JobStatus(Schema):
@@ -132,6 +135,7 @@ class Secret(Schema):
 
 
 MADE = answers(Pictures, 400, 402, 404, 409, 413, 422, 500, 504) | {202: JobHandle}
+EDITED = {**MADE, 202: EditHandle}
 
 
 @router.post("/generate", auth=GENERATE, response=MADE, summary="A new picture of profiles")
@@ -145,7 +149,7 @@ def generate(request: HttpRequest, body: GenerateIn) -> Any:
     return _make(request, body, kind, people, **fields)
 
 
-@router.post("/edit", auth=GENERATE, response=MADE, summary="Change a picture by words")
+@router.post("/edit", auth=GENERATE, response=EDITED, summary="Change a picture by words")
 def edit(request: HttpRequest, body: EditIn) -> Any:
     """People in the picture are matched with `profile_ids` and those named in the prompt."""
     people = _people(request, body.profile_ids, body.prompt)
