@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
-import re
 import statistics
 import tempfile
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.pages import WARM_UP, p95
 from benchmarks.ratios import EMAIL, MAKE_ROWS, MANY
-from tests.servers import BASE_DIR, Studio, studio
+from tests.servers import Studio, studio, unlimited_plans
 
 WANTED = 1.2
 
@@ -60,31 +59,30 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=300, help="of each")
     requests = parser.parse_args().requests
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    with tempfile.TemporaryDirectory() as folder:
-        plans = Path(folder) / "plans.toml"
-        text = (BASE_DIR / "billing" / "plans.toml").read_text()
-        plans.write_text(re.sub(r"(?m)^api_requests = \d+$", "api_requests = 1000000", text))
-        with studio(
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        studio(
             Path(folder),
             DJANGO_SETTINGS_MODULE="benchmarks._minimal_settings",
-            PLANS_FILE=str(plans),
+            PLANS_FILE=unlimited_plans(Path(folder)),
             DEFAULT_PLAN="mega",
-        ) as house:
-            cookie = f"sessionid={house.session_for(EMAIL)}"
-            key = house.manage("api_key", "create", EMAIL).strip()
-            for total, added in ((1, 1), (MANY, MANY - 1)):
-                said = house.manage("shell", "-v0", "-c", MAKE_ROWS.format(count=added)).split()
-                training, generation, model = said[said.index("rows") + 1 :][:3]
-                for name, path in (
-                    ("training", f"/api/v1/jobs/{training}"),
-                    ("generation", f"/api/v1/jobs/{generation}"),
-                    ("profile", f"/v1/phota/profiles/{model}/status"),
-                ):
-                    pages = [
-                        (f"/minimal/{training}/", {"Cookie": cookie}),
-                        (path, {"X-API-Key": key}),
-                    ]
-                    report(name, total, *compared(house, pages, requests))
+        ) as house,
+    ):
+        cookie = f"sessionid={house.session_for(EMAIL)}"
+        key = house.manage("api_key", "create", EMAIL).strip()
+        for total, added in ((1, 1), (MANY, MANY - 1)):
+            said = house.manage("shell", "-v0", "-c", MAKE_ROWS.format(count=added)).split()
+            training, generation, model = said[said.index("rows") + 1 :][:3]
+            for name, path in (
+                ("training", f"/api/v1/jobs/{training}"),
+                ("generation", f"/api/v1/jobs/{generation}"),
+                ("profile", f"/v1/phota/profiles/{model}/status"),
+            ):
+                pages = [
+                    (f"/minimal/{training}/", {"Cookie": cookie}),
+                    (path, {"X-API-Key": key}),
+                ]
+                report(name, total, *compared(house, pages, requests))
 
 
 if __name__ == "__main__":

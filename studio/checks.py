@@ -16,6 +16,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from generator.engine import registry
 from generator.engine.interface import EngineError
+from generator.jobs import blocked
 
 Configs = Sequence[AppConfig] | None
 
@@ -99,6 +100,18 @@ def check_fetch_exemptions(app_configs: Configs = None, **kwargs: Any) -> list[C
         for pair in settings.FETCH_ALLOW
         if not re.fullmatch(r"(\[[0-9a-f:.]+\]|[\w.-]+):[0-9]{1,5}", pair.strip(), re.I)
     ]
+
+
+@register(Tags.security)
+def check_blocked_words(app_configs: Configs = None, **kwargs: Any) -> list[CheckMessage]:
+    """A list that cannot be read would block nothing, or everything."""
+    try:
+        if settings.BLOCKED_WORDS:
+            blocked.blocked()
+    except (OSError, ValueError) as error:
+        hint = "One word or phrase a line, in UTF-8: see docs/blocked-words.example.txt."
+        return [Error(f"BLOCKED_WORDS cannot be read: {error}", hint=hint, id="studio.E011")]
+    return []
 
 
 @register(Tags.security, deploy=True)

@@ -3,7 +3,7 @@
 Environment (also read from `.env`): SECRET_KEY, SITE_URL, ALLOWED_HOSTS, DEBUG, VAR_DIR,
 DATABASE_URL, REDIS_URL, BROKER_URL, EMAIL_URL, STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET,
 STRIPE_API_BASE, ENGINE_IMAGE, COMMERCIAL_ONLY, TRUSTED_PROXY, ENGINE_THREADS,
-FETCH_ALLOW.
+FETCH_ALLOW, BLOCKED_WORDS.
 """
 
 from __future__ import annotations
@@ -311,6 +311,7 @@ STORAGES = {
 }
 
 # --- product ---------------------------------------------------------------
+BLOCKED_WORDS = env.str("BLOCKED_WORDS", default="")  # a file: see generator/jobs/blocked.py
 PLANS_FILE = Path(env.str("PLANS_FILE", default=str(BASE_DIR / "billing" / "plans.toml")))
 DEFAULT_PLAN = env.str("DEFAULT_PLAN", default="")  # blank: the file's own default
 ENGINE_IMAGE = env.str("ENGINE_IMAGE", default="") or "miniature"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 from PIL import Image
 
 from tests.servers import BASE_DIR, Studio, wait_for
@@ -55,10 +56,26 @@ class Account:
             return str(answer.raise_for_status().json()["url"])
 
 
-def account(studio: Studio) -> Account:
+def new_account(studio: Studio) -> Account:
     script = MAKE.format(email=f"{uuid.uuid4().hex}@example.com")
     words = studio.manage("shell", "-v0", "-c", script).split()
     return Account(studio, *words[-3:])
+
+
+@pytest.fixture(scope="module")
+def account(live_studio: Studio) -> Account:
+    return new_account(live_studio)
+
+
+def asking(base: str, header: str) -> Any:
+    """The fixture `ask` of one API: the account's program, under the key that may everything."""
+
+    @pytest.fixture(scope="module")
+    def ask(account: Account) -> Iterator[httpx.Client]:
+        with account.client(base, header) as client:
+            yield client
+
+    return ask
 
 
 def polled(

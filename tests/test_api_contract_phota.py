@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from tests import contract_parts as parts
 from tests import pictures
 from tests.contract_parts import Account, encoded, opened, refused
-from tests.servers import Studio
 
 pytestmark = [pytest.mark.live, pytest.mark.engine, pytest.mark.timeout(900)]
 STATUSES = {"VALIDATING", "QUEUING", "IN_PROGRESS", "READY", "ERROR", "INACTIVE"}
@@ -21,17 +19,8 @@ LATER = {"async": True, "response_mode": "urls"}
 PHOTO = encoded(parts.PHOTO)
 NOBODY = encoded(pictures.encoded(pictures.scene((640, 640)), "PNG"))
 UNKNOWN = "abc123"
-
-
-@pytest.fixture(scope="module")
-def account(live_studio: Studio) -> Account:
-    return parts.account(live_studio)
-
-
-@pytest.fixture(scope="module")
-def ask(account: Account) -> Iterator[httpx.Client]:
-    with account.client("/v1/phota", "X-API-Key") as client:
-        yield client
+account = parts.account
+ask = parts.asking("/v1/phota", "X-API-Key")
 
 
 @dataclass(frozen=True)
@@ -192,6 +181,16 @@ def test_an_edit_takes_addresses_and_merges_those_named_with_profile_ids(
     for change in ({"profile_ids": [UNKNOWN]}, {"prompt": f"Add [[{UNKNOWN}]]"}):
         answer = ask.post("/edit", json={**named, "profile_ids": [ada.id], **change})
         assert refused(answer, 404) == "PROFILE_NOT_FOUND"
+
+
+def test_an_edit_of_several_images_is_one_picture_and_says_what_it_did_not_use(
+    ask: httpx.Client, ada: Profile, drawn: Any
+) -> None:
+    images = [*drawn["images"], drawn["images"][0]]
+    body = {"prompt": "in the clothes of image 2", "images": images, "profile_ids": [ada.id]}
+    told = ask.post("/edit", json=body).json()
+    assert len(told["images"]) == 1 and told["known_subjects"]["counts"] == {ada.id: 1}
+    assert [one[:17] for one in told["warnings"]] == ["Not used: image 3"]
 
 
 def test_enhance_makes_one_picture_larger(ask: httpx.Client, ada: Profile, drawn: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,24 +10,14 @@ import pytest
 from tests import contract_parts as parts
 from tests import pictures
 from tests.contract_parts import Account, encoded, refused
-from tests.servers import Studio
 
 pytestmark = [pytest.mark.live, pytest.mark.engine, pytest.mark.timeout(900)]
 DRY = {"X-Dry-Run": "1"}  # everything is looked at, nothing is made
 LATER = {"async": True, "response_mode": "urls"}
 PHOTO = encoded(parts.PHOTO)
 UNKNOWN = "abc123"
-
-
-@pytest.fixture(scope="module")
-def account(live_studio: Studio) -> Account:
-    return parts.account(live_studio)
-
-
-@pytest.fixture(scope="module")
-def ask(account: Account) -> Iterator[httpx.Client]:
-    with account.client("/v1/phota", "X-API-Key") as client:
-        yield client
+account = parts.account
+ask = parts.asking("/v1/phota", "X-API-Key")
 
 
 # --- how many photos -----------------------------------------------------------------------------

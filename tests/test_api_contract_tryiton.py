@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from tests import contract_parts as parts
 from tests import pictures
 from tests.contract_parts import Account, opened
-from tests.servers import Studio
 
 pytestmark = [pytest.mark.live, pytest.mark.engine, pytest.mark.timeout(900)]
 HEADER = "x-tryiton-key"
@@ -24,17 +22,8 @@ from django.utils import timezone
 from generator.assets.models import Asset
 print(Asset.objects.filter(pk={key!r}).update(expires_at=timezone.now()))
 """
-
-
-@pytest.fixture(scope="module")
-def account(live_studio: Studio) -> Account:
-    return parts.account(live_studio)
-
-
-@pytest.fixture(scope="module")
-def ask(account: Account) -> Iterator[httpx.Client]:
-    with account.client("/api/key", HEADER) as client:
-        yield client
+account = parts.account
+ask = parts.asking("/api/key", HEADER)
 
 
 def upload(ask: httpx.Client, data: bytes = parts.PHOTO) -> Any:

@@ -1,12 +1,11 @@
 """Nobody reaches somebody else's rows through any operation of any API.
 
 The operations are read from the addresses of the studio. One that is new has to be written into
-`WAYS` before this file passes: how its owner asks for it, and which ids of theirs it takes.
+`WAYS` (tests/idor_ways.py) before this file passes.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import uuid
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
@@ -31,131 +31,11 @@ from generator.portraits.models import PortraitModel
 from generator.webhooks import services as webhooks
 from tests.api_parts import ALL, Program
 from tests.conftest import signed_in
+from tests.idor_ways import FILE, OPEN, WAYS, Way
 from tests.job_parts import finish, png, ready_model, submit
 
 pytestmark = pytest.mark.django_db
 OF_ONE_ANSWER = {"X-Request-Id", "RateLimit", "RateLimit-Policy", "Date"}
-FILE = "a picture as a multipart file"
-
-
-@dataclass(frozen=True)
-class Way:
-    """How somebody asks for an operation. "<model>" and the like stand for rows of theirs."""
-
-    body: Any = None
-    id: str = ""  # what the address names
-    status: int = 200  # for the owner
-    scope: str = "read"
-    query: str = ""
-
-    @property
-    def names(self) -> str:
-        """Where the rows it takes stand."""
-        return json.dumps(self.body) + self.query
-
-
-def _made(body: dict[str, Any]) -> Way:
-    return Way(body, status=202, scope="generate")
-
-
-V1 = {
-    "get /account": Way(),
-    "get /options": Way(),
-    "get /styles": Way(),
-    "post /estimate": Way({"kind": "image"}),
-    "get /portrait-models": Way(),
-    "post /portrait-models": Way({"name": "Eve", "image": "<face>"}, status=201, scope="train"),
-    "get /portrait-models/{id}": Way(id="<model>"),
-    "patch /portrait-models/{id}": Way({"name": "Eve"}, id="<model>", scope="train"),
-    "delete /portrait-models/{id}": Way(id="<model>", status=204, scope="train"),
-    "post /portrait-models/{id}/trainings": Way(id="<model>", status=202, scope="train"),
-    "post /faces": _made({"age": 30}),
-    "post /images": _made(
-        {
-            "portrait_model_ids": ["<model>"],
-            "prompt": "at the beach",
-            "pose": "<picture>",
-            "style_picture": "<picture>",
-        }
-    ),
-    "post /videos": _made({"portrait_model_ids": ["<model>"], "image": "<picture>"}),
-    "post /edits": _made(
-        {
-            "portrait_model_ids": ["<model>"],
-            "image": "<picture>",
-            "mask": "<picture>",
-            "prompt": "in the snow",
-        }
-    ),
-    "post /enhancements": _made({"portrait_model_ids": ["<model>"], "image": "<picture>"}),
-    "post /restyles": _made(
-        {"portrait_model_ids": ["<model>"], "image": "<picture>", "style_picture": "<picture>"}
-    ),
-    "post /variations": _made({"portrait_model_ids": ["<model>"], "image": "<picture>"}),
-    "get /jobs": Way(),
-    "get /jobs/{id}": Way(id="<job>"),
-    "delete /jobs/{id}": Way(id="<job>", status=204, scope="generate"),
-    "get /jobs/{id}/events": Way(id="<job>"),
-    "post /jobs/{id}/cancel": Way(id="<waiting>", scope="generate"),
-    "post /jobs/{id}/recreate": Way(id="<job>", status=202, scope="generate"),
-    "get /assets": Way(),
-    "post /assets": Way(FILE, status=201, scope="generate"),
-    "get /assets/{id}": Way(id="<picture>"),
-    "delete /assets/{id}": Way(id="<picture>", status=204, scope="generate"),
-    "get /assets/{id}/content": Way(id="<picture>"),
-    "get /webhooks": Way(),
-    "post /webhooks": Way({"url": "https://1.1.1.1/new"}, status=201, scope="generate"),
-    "get /webhooks/secret": Way(scope="generate"),
-    "get /webhooks/deliveries": Way(),
-    "post /webhooks/deliveries/{id}/send-again": Way(id="<delivery>", status=202, scope="generate"),
-    "post /webhooks/{id}/test": Way(id="<endpoint>", status=202, scope="generate"),
-    "delete /webhooks/{id}": Way(id="<endpoint>", status=204, scope="generate"),
-}
-PHOTO = base64.b64encode(png(side=300)).decode()
-LATER = {"async": True, "response_mode": "urls"}
-PHOTA = {
-    "post /profiles/add": Way({"image_urls": [PHOTO]}, scope="train"),
-    "get /profiles/ids": Way(),
-    "get /profiles/{id}/status": Way(id="<model>"),
-    "get /profiles/{id}/profile_picture": Way(id="<model>"),
-    "delete /profiles/{id}": Way(id="<model>", scope="train"),
-    "post /generate": _made({"prompt": "[[<model>]] at the beach", **LATER}),
-    "post /edit": _made(
-        {"prompt": "in the snow", "images": ["<picture>"], "profile_ids": ["<model>"], **LATER}
-    ),
-    "post /enhance": _made({"image": "<picture>", "profile_ids": ["<model>"], **LATER}),
-    "post /remix": _made(
-        {
-            "input_image": "<picture>",
-            "reference_image": "<picture>",
-            "profile_ids": ["<model>"],
-            **LATER,
-        }
-    ),
-    "get /jobs/{id}": Way(id="<job>"),
-    "get /webhook-secret": Way(),
-}
-TRYITON = {
-    "get /models": Way(),
-    "get /styles": Way(query="gender=man"),
-    "post /upload-image": Way(FILE, scope="generate"),
-    "post /train-model": Way(
-        {
-            "modelId": "<slot>",
-            "gender": "man",
-            "styles": ["noir-man"],
-            "customizations": "",
-            "imageUrls": [PHOTO],
-        },
-        scope="train",
-    ),
-    "get /results": Way(query="modelId=<slot>"),
-    "post /recreate": Way(
-        {"imageUrl": "<picture>", "category": "clothes", "prompt": "a red coat"}, scope="generate"
-    ),
-}
-WAYS = {"v1": V1, "phota": PHOTA, "tryiton": TRYITON}
-OPEN = {"tryiton": ["get /pictures/{id}"]}  # to whoever has its signed address
 
 
 # --- the operations there are ---------------------------------------------------------------------
@@ -296,6 +176,22 @@ def _said(answer: HttpResponse) -> tuple[Any, ...]:
     return answer.status_code, text, headers
 
 
+class Asked:
+    """An answer, and the statements it took, without their values."""
+
+    def __init__(
+        self, operation: Operation, secret: str, rows: dict[str, str], id: str = ""
+    ) -> None:
+        self.statements: list[str] = []
+        with connection.execute_wrapper(self._heard):
+            self.answer = _ask(operation, secret, rows, id=id)
+            self.said = _said(self.answer)
+
+    def _heard(self, execute: Any, sql: str, values: Any, many: bool, context: Any) -> Any:
+        self.statements.append(sql)
+        return execute(sql, values, many, context)
+
+
 def _state() -> tuple[Any, ...]:
     """All that the operations could change."""
     return (
@@ -342,19 +238,27 @@ def test_a_session_is_no_key(operation: Operation, alice: User) -> None:
 def test_foreign_and_unknown_rows_are_told_alike(
     operation: Operation, ann: Person, eve: Person
 ) -> None:
+    """By the same statements to the database as well, so that no clock tells them apart.
+
+    How long they take is what `benchmarks/strangers.py` shows.
+    """
     before, secret, way = _state(), eve.secret(), operation.way
+    nobody = str(uuid.uuid4())
+    Program(secret)("get", "/account")  # the first request writes down when the key was used
     for name in eve.rows:
         if name != way.id and name not in way.names:
             continue
-        theirs = _ask(operation, secret, eve.rows | {name: ann.rows[name]})
-        nobodys = _ask(operation, secret, eve.rows | {name: str(uuid.uuid4())})
-        assert 400 <= theirs.status_code < 500, (name, _content(theirs))
-        assert _said(theirs) == _said(nobodys), name
+        theirs = Asked(operation, secret, eve.rows | {name: ann.rows[name]})
+        nobodys = Asked(operation, secret, eve.rows | {name: nobody})
+        assert 400 <= theirs.answer.status_code < 500, (name, theirs.said)
+        assert theirs.said == nobodys.said, name
+        assert theirs.statements == nobodys.statements and theirs.statements, name
     if way.id:  # a picture's id where a job's is wanted, and so on
-        nobodys = _ask(operation, secret, eve.rows, id=str(uuid.uuid4()))
-        expected = _said(nobodys)
+        nobodys = Asked(operation, secret, eve.rows, nobody)
         for name, id in ann.rows.items():
-            assert _said(_ask(operation, secret, eve.rows, id=id)) == expected, name
+            theirs = Asked(operation, secret, eve.rows, id)
+            assert theirs.said == nobodys.said, name
+            assert theirs.statements == nobodys.statements, name
     assert _state() == before
     own = _content(_ask(operation, secret, eve.rows)).decode(errors="replace")
     assert not [name for name, id in ann.rows.items() if id in own]

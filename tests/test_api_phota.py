@@ -203,6 +203,26 @@ def test_enhance_and_remix_start_from_pictures(
     assert code(ask("post", "/enhance", {"image": own, "num_output_images": 2}))[0] == 400
 
 
+def test_an_edit_takes_one_further_image_that_the_prompt_points_at(ask: Program) -> None:
+    images = [
+        base64.b64encode(pictures.encoded(pictures.scene((640, 640 + number)), "PNG")).decode()
+        for number in range(4)
+    ]
+    body = {"prompt": "in the clothes of image 3", "images": images, **ASYNC}
+    told = ask("post", "/edit", body).json()
+    made = Generation.objects.get(pk=told["job_id"])
+    assert made.style_picture is not None and made.style_picture.height == 642
+    (warning,) = told["warnings"]
+    assert warning.startswith("Not used: image 2, 4.")
+    told = ask("post", "/edit", {**body, "prompt": "Make it snow"}).json()
+    assert Generation.objects.get(pk=told["job_id"]).style_picture is None
+    assert told["warnings"][0].startswith("Not used: image 2, 3, 4.")
+    told = ask("post", "/edit", {**body, "images": images[:1]}).json()
+    assert told["warnings"] == []
+    broken = {**body, "images": [images[0], images[1], "nothing"]}
+    assert code(ask("post", "/edit", broken)) == (400, "INVALID_IMAGE")
+
+
 def test_the_same_client_request_id_is_the_same_job(
     alice: User, ask: Program, ada: PortraitModel
 ) -> None:
@@ -214,7 +234,7 @@ def test_the_same_client_request_id_is_the_same_job(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_synchronous_answer_carries_the_bytes(
-    alice: User, ask: Program, ada: PortraitModel
+    alice: User, ask: Program, ada: PortraitModel, settings: Settings
 ) -> None:
     def work() -> None:
         while not (asked := Generation.objects.filter(state="queued").first()):
@@ -225,6 +245,7 @@ def test_a_synchronous_answer_carries_the_bytes(
     worker = threading.Thread(target=work)
     worker.start()
     body = {"prompt": f"[[{ada.pk}]] at the beach", "output_format": "jpg"}
+    body |= {"client_request_id": "order 7"}
     answer = ask("post", "/generate", body)
     worker.join()
     assert answer.status_code == 200, answer.content
@@ -232,6 +253,8 @@ def test_a_synchronous_answer_carries_the_bytes(
     (image,) = told["images"]
     assert Image.open(io.BytesIO(base64.b64decode(image))).format == "JPEG"
     assert told["download_urls"] == [] and told["known_subjects"]["counts"] == {str(ada.pk): 1}
+    settings.API_WAIT_S = 0  # what is charged is handed out, however late it is
+    assert ask("post", "/generate", body).json() == told
 
 
 def test_whoever_waits_too_long_pays_nothing(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from generator.engine import instruction, registry
+from generator.engine import borrowing, instruction, registry
 from generator.engine.diffusers_engine import DiffusersEngine
 from generator.engine.interface import (
     Canceled,
@@ -95,6 +95,46 @@ def test_without_a_mask_only_what_the_words_are_about_changes(
     assert changed[400:].mean() > 2 * changed[:300].mean()
     red = edited[440:500, 200:312].mean((0, 1))
     assert red[0] > red[1] + 60 and red[0] > red[2] + 60
+
+
+@pytest.mark.skipif(not are_trained(), reason="untrained weights understand no words")
+def test_an_edit_takes_from_another_picture_what_its_words_point_at(
+    engine: DiffusersEngine, picture: bytes
+) -> None:
+    words = "an old man, in a red dress, in front of a plain background, daylight"
+    other = engine.generate(GenerateRequest("face", words), seed=5)[0].png
+    plain, lent, silent = (
+        edit(engine, picture, said, [], style_image=other).png
+        for said in ("change the outfit to a red dress", "in the outfit of image 2", "smiling")
+    )
+    for dressed in (pixels(plain), pixels(lent)):
+        red = dressed[440:500, 200:312].mean((0, 1))
+        assert red[0] > red[1] + 60 and red[0] > red[2] + 60
+    alone = edit(engine, picture, "smiling", []).png
+    assert silent == alone  # nothing is taken that was not asked for
+
+
+@pytest.mark.parametrize(
+    ("prompt", "picture", "rest", "names"),
+    [
+        ("in the clothes of image 2", 2, "", {"outfit", "outfit_color"}),
+        ("Put [[a]] in the dress from the second photo and make it snow", 2,
+         "[[a]], make it snow", {"outfit", "outfit_color"}),
+        ("change the background to the one in picture #3", 3, "", {"background"}),
+        ("smiling, in the style of the other image", 2, "smiling", set(borrowing.LENT)),
+        ("a red dress, like in the 2nd picture", 2, "a red dress", {"background", "light"}),
+        ("the light of the last photo", 4, "", {"light"}),
+        ("Make it snow", None, "Make it snow", set()),
+        ("keep the first image", None, "keep the first image", set()),
+        ("the outfit of image 9", None, "", {"outfit", "outfit_color"}),  # there are four
+    ],
+)  # fmt: skip
+def test_words_point_at_pictures(
+    prompt: str, picture: int | None, rest: str, names: set[str]
+) -> None:
+    assert borrowing.pointed_at(prompt, 4) == picture
+    asked = borrowing.asked(prompt)
+    assert (asked.rest, set(asked.names)) == (rest, names)
 
 
 def test_an_edit_is_the_same_for_a_seed_and_keeps_the_pictures_size(

@@ -102,7 +102,9 @@ class GenerateRequest:
     "edit", "enhance", "restyle" and "vary" start from `image`: a square, or a picture of any
     shape and number of people that "image" makes. For "edit" `prompt` is the instruction
     ("make the hair blue", "in the snow"); it may be empty for the others. "restyle" gives
-    the picture the surroundings, clothes and colours of `style_image`.
+    the picture the surroundings, clothes and colours of `style_image`; "edit" takes of it what
+    the instruction points at ("in the clothes of image 2", "with the background of the other
+    picture"), and nothing otherwise.
     """
 
     kind: Kind

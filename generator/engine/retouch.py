@@ -9,7 +9,7 @@ pixels stay what they were, bit for bit. A variation is drawn over noise and kep
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from generator.engine import crowd, draw, framing, instruction, look, pictures, wording
+from generator.engine import borrowing, crowd, draw, framing, instruction, look, pictures, wording
 from generator.engine.adapter import Adapter
 from generator.engine.artist import Make
 from generator.engine.candidates import within
@@ -36,7 +36,6 @@ VARIED = 0.7  # the same person and scene, another moment
 RESTORED = 0.35  # what is there stays, what is blurred is drawn
 CLEARLY = 5  # points of likeness that drawing anew has to gain
 SEEN = ("expression", "outfit_color", "outfit", "background", "light", "pose")
-STYLE = ("background", "light", "outfit_color", "outfit")  # what a picture lends to another
 
 
 class Retoucher:
@@ -61,6 +60,7 @@ class Retoucher:
     ) -> Make:
         """Raises EngineError "bad_request", "bad_picture", "bad_mask", "too_many_people"."""
         original = read(request)
+        request = replace(request, prompt=self._told(request))
         start = _start(request.strength, STRENGTH, settings.steps)
         cast = self.cast(original, people, recognise=request.recognise)
         wishes, predictor = self._scene(request, original, people, settings, wear, cast)
@@ -105,7 +105,7 @@ class Retoucher:
         style = pictures.read(request.style_image)
         lent = self.style_words(style, request.prompt)
         words = ", ".join(part for part in (request.prompt, lent) if part)
-        asked = replace(request, prompt=words)
+        asked = replace(request, prompt=words, style_image=None)
         draw_edit = self.edit(asked, people, settings, wear)
 
         def make(seed: int, index: int, on_step: OnStep | None) -> Image.Image:
@@ -143,13 +143,25 @@ class Retoucher:
 
         return make
 
+    def _told(self, request: GenerateRequest) -> str:
+        """The instruction, with what it takes from another picture in words."""
+        asked = borrowing.asked(request.prompt)
+        if request.style_image is None or not asked.names:
+            return request.prompt
+        seen = self._read(pictures.read(request.style_image), asked.names)
+        return ", ".join(part for part in (asked.rest, *wording.circumstances(seen)) if part)
+
     def style_words(self, style: Image.Image, prompt: str) -> str:
         """Surroundings, light and clothes of a picture that `prompt` leaves open."""
-        side = min(style.size)
-        square = ((style.width - side) // 2, (style.height - side) // 2, side)
-        open_ones = [name for name in STYLE if not instruction.speaks_of(prompt, name)]
-        (seen,) = self.judge.describe(cut(style, square), open_ones)
-        return ", ".join(wording.circumstances(seen))
+        open_ones = [name for name in borrowing.LENT if not instruction.speaks_of(prompt, name)]
+        return ", ".join(wording.circumstances(self._read(style, open_ones)))
+
+    def _read(self, picture: Image.Image, names: Sequence[str]) -> dict[str, str]:
+        """Words of these attributes in the middle of a picture."""
+        side = min(picture.size)
+        square = ((picture.width - side) // 2, (picture.height - side) // 2, side)
+        (seen,) = self.judge.describe(cut(picture, square), names)
+        return seen
 
     def cast(self, original: Original, people: list[Adapter], *, recognise: bool) -> Cast:
         """Who is meant by each face of the picture, from left to right.

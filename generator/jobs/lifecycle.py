@@ -349,15 +349,20 @@ def cancel(job: AnyJob) -> None:
         transaction.on_commit(lambda: notify.changed(job), robust=True)
 
 
-def cancel_now(job: AnyJob) -> None:
-    """Before deleting: whatever runs is over and refunded now; its worker finds itself fenced."""
+def cancel_now(job: AnyJob) -> bool:
+    """Before deleting: whatever runs is over and refunded now; its worker finds itself fenced.
+
+    False if it had ended before.
+    """
     with transaction.atomic():
         ledger.locked(job.owner)
         unfinished = type(job)._default_manager.filter(pk=job.pk, state__in=UNFINISHED)
-        if unfinished.update(**_ended(State.CANCELED), cancel_requested=True):
-            _give_back(job, job.charged, State.CANCELED)
-            webhooks.announce(job)
-            transaction.on_commit(lambda: notify.changed(job), robust=True)
+        if not unfinished.update(**_ended(State.CANCELED), cancel_requested=True):
+            return False
+        _give_back(job, job.charged, State.CANCELED)
+        webhooks.announce(job)
+        transaction.on_commit(lambda: notify.changed(job), robust=True)
+    return True
 
 
 # --- files -------------------------------------------------------------------

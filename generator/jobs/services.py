@@ -23,7 +23,7 @@ from billing.plans import cost, plan_named
 from billing.refusals import Refusal
 from generator.assets.models import Asset
 from generator.assets.services import KEPT_UNUSED, delete_assets, unused
-from generator.jobs import lifecycle, requests
+from generator.jobs import blocked, lifecycle, requests
 from generator.jobs.models import PROMPT_MAX, Appearance, Generation, Training
 from generator.portraits import mentions, surplus
 from generator.portraits.models import PortraitModel
@@ -57,9 +57,10 @@ def submit_generation(
     likeness_floor.
 
     Raises Refusal: not_found, bad_kind, prompt_missing, prompt_too_long, bad_text,
-    named_too_often, bad_count, bad_best_of, bad_floor, bad_quality, bad_aspect_ratio, bad_size,
-    bad_seconds, bad_style, bad_source, source_missing, style_missing, too_many_people,
-    advanced_settings, max_px, model_not_ready, insufficient_credits.
+    content_blocked, named_too_often, bad_count, bad_best_of, bad_floor, bad_quality,
+    bad_aspect_ratio, bad_size, bad_seconds, bad_style, bad_source, source_missing,
+    style_missing, too_many_people, advanced_settings, max_px, model_not_ready,
+    insufficient_credits.
     """
     picked = list(people) or ([portrait_model] if portrait_model else [])
     try:
@@ -93,6 +94,7 @@ def submit_locked(
         raise Refusal(
             "prompt_too_long", f"The prompt is longer than {PROMPT_MAX:,} characters. Shorten it."
         )
+    blocked.check(typed)
     kept, people = mentions.resolve(user, typed, picked) if kind != "face" else (typed, [])
     if kind in requests.RECOGNISED:  # who is named comes first, the others may be in it as well
         people += [one for one in picked if one not in people]

@@ -19,6 +19,7 @@ from generator.api.phota.api import GENERATE, READ, answers
 from generator.api.phota.models import Callback
 from generator.assets import intake, links
 from generator.assets.models import Asset
+from generator.engine import borrowing
 from generator.jobs import lifecycle, services
 from generator.jobs.models import PROMPT_MAX, Generation
 from generator.portraits.mentions import REFERENCE
@@ -37,6 +38,10 @@ MODELS = {  # their base models and the resolutions each has; all of them are th
     "nb2": ("1K", "2K", "4K"), "gpt-image-2": ("1K", "2K", "4K"), "qwen-image-2": ("1K", "2K"),
     "flux-2": ("1K", "2K"), "reve": ("1K",),
 }  # fmt: skip
+UNUSED = (
+    "Not used: image {numbers}. One image besides the first can lend clothes, background or light, "
+    "where the prompt points at it: “in the clothes of image 2”."
+)
 Prompt = Annotated[str, Field(max_length=PROMPT_MAX)]
 
 
@@ -71,7 +76,10 @@ class GenerateIn(Drawn):
 
 class EditIn(Drawn):
     images: list[str] = Field(
-        min_length=1, max_length=10, description="Base64 or URLs. The first one is edited."
+        min_length=1,
+        max_length=10,
+        description="Base64 or URLs. The first one is edited; of the others, the one that the "
+        "prompt points at lends what it is named for: “in the clothes of image 2”.",
     )
     profile_ids: list[str] = Field([], max_length=8)
 
@@ -98,7 +106,7 @@ class Pictures(Schema):
     images: list[str] = Field(description="Base64, in the mode bytes.")
     download_urls: list[str] = Field(description="Open for 24 hours, in the mode urls.")
     known_subjects: KnownSubjects
-    warnings: list[str] = Field([], description="Ours.")
+    warnings: list[str] = Field([], description="Ours: which images were not used.")
 
 
 class JobHandle(Schema):
@@ -107,6 +115,10 @@ class JobHandle(Schema):
     job_id: str
     poll_url: str
     status: str = Field(description="Ours: queued, running, succeeded, failed or canceled.")
+
+
+class EditHandle(JobHandle):
+    warnings: list[str] = Field([], description="Ours: which images are not used.")
 
 
 class JobStatus(Schema):
@@ -123,6 +135,7 @@ class Secret(Schema):
 
 
 MADE = answers(Pictures, 400, 402, 404, 409, 413, 422, 500, 504) | {202: JobHandle}
+EDITED = {**MADE, 202: EditHandle}
 
 
 @router.post("/generate", auth=GENERATE, response=MADE, summary="A new picture of profiles")
@@ -136,13 +149,17 @@ def generate(request: HttpRequest, body: GenerateIn) -> Any:
     return _make(request, body, kind, people, **fields)
 
 
-@router.post("/edit", auth=GENERATE, response=MADE, summary="Change a picture by words")
+@router.post("/edit", auth=GENERATE, response=EDITED, summary="Change a picture by words")
 def edit(request: HttpRequest, body: EditIn) -> Any:
     """People in the picture are matched with `profile_ids` and those named in the prompt."""
     people = _people(request, body.profile_ids, body.prompt)
     fields = _drawn(body)
     fields.pop("aspect_ratio")
-    return _make(request, body, "edit", people, {"source": body.images[0]}, **fields)
+    given = {"source": body.images[0]}
+    if lender := borrowing.pointed_at(body.prompt, len(body.images)):
+        given["style_picture"] = body.images[lender - 1]
+    unused = [number for number in range(2, len(body.images) + 1) if number != lender]
+    return _make(request, body, "edit", people, given, unused=unused, **fields)
 
 
 @router.post("/enhance", auth=GENERATE, response=MADE, summary="Enlarge and restore")
@@ -150,8 +167,7 @@ def enhance(request: HttpRequest, body: EnhanceIn) -> Any:
     if body.num_output_images > 1:
         raise Refusal("invalid", "This studio enhances a picture once per request.", status=400)
     people = _people(request, body.profile_ids, body.prompt)
-    sizes = {"size_px": 1024}
-    return _make(request, body, "enhance", people, {"source": body.image}, **sizes)
+    return _make(request, body, "enhance", people, {"source": body.image}, size_px=1024)
 
 
 @router.post("/remix", auth=GENERATE, response=MADE, summary="In another picture's style")
@@ -219,8 +235,11 @@ def _make(
     kind: str,
     people: list[PortraitModel],
     given: dict[str, str] | None = None,
+    *,
+    unused: Sequence[int] = (),
     **fields: Any,
 ) -> Any:
+    warnings = [UNUSED.format(numbers=", ".join(map(str, unused)))] if unused else []
     if body.is_async and body.response_mode != "urls":
         raise Refusal("invalid", "async needs response_mode urls.", status=400)
     if body.callback_url and not body.is_async:
@@ -253,11 +272,13 @@ def _make(
 
     if asking.is_trial(request):
         asking.perform(request, create, lambda row: row.pk, lent=lent.values())
-        return _result_of([], body.response_mode, body.output_format)
+        told = _result_of([], body.response_mode, body.output_format)
+        return {**told, "warnings": warnings}
     made: Generation = asking.perform(request, create, lambda row: row)
     if body.is_async:
-        return Status(202, {"job_id": str(id), "poll_url": _poll_url(id), "status": made.state})
-    return _waited(made, body)
+        handle = {"job_id": str(id), "poll_url": _poll_url(id), "status": made.state}
+        return Status(202, {**handle, "warnings": warnings})
+    return {**_waited(made, body), "warnings": warnings}
 
 
 def _check_callback(url: str) -> None:
@@ -271,18 +292,26 @@ def _waited(made: Generation, body: Asked) -> Any:
     """The finished pictures; 504 with the credits back once it took too long."""
     until = time.monotonic() + settings.API_WAIT_S
     while time.monotonic() < until:
-        row = history.rows(made.owner).filter(pk=made.pk).first()
-        if row is None or row.state == "canceled":
-            raise Refusal("canceled", "The request was canceled. Nothing was charged.", status=409)
-        if row.state == "failed":
-            words = f"{row.error_message} Nothing was charged."
-            raise Refusal("generation_failed", words, status=500)
-        if row.state == "succeeded":
-            return _result_of(pictures_of(row), body.response_mode, body.output_format)
+        if (found := _finished(made, body)) is not None:
+            return found
         time.sleep(LOOK_S)
-    lifecycle.cancel_now(made)
-    words = "This took too long. Nothing was charged; ask again with async."
-    raise Refusal("timeout", words, status=504)
+    if lifecycle.cancel_now(made):
+        words = "This took too long. Nothing was charged; ask again with async."
+        raise Refusal("timeout", words, status=504)
+    return _finished(made, body)  # it ended in the last moment, and is charged
+
+
+def _finished(made: Generation, body: Asked) -> Any:
+    """The pictures, or None while they are being made. Raises Refusal where there will be none."""
+    row = history.rows(made.owner).filter(pk=made.pk).first()
+    if row is None or row.state == "canceled":
+        raise Refusal("canceled", "The request was canceled. Nothing was charged.", status=409)
+    if row.state == "failed":
+        words = f"{row.error_message} Nothing was charged."
+        raise Refusal("generation_failed", words, status=500)
+    if row.state != "succeeded":
+        return None
+    return _result_of(pictures_of(row), body.response_mode, body.output_format)
 
 
 def _poll_url(id: UUID) -> str:

@@ -56,3 +56,10 @@ api = TryitonApi(
 def answers(good: Any, *codes: int) -> dict[int | frozenset[int], Any]:
     """What an operation answers: the good case, and every way it may say no."""
     return {200: good, frozenset({*ALWAYS, *codes}): Problem}
+
+
+def links(**taken: dict[str, Any]) -> dict[str, Any]:
+    """`openapi_extra` of a route: the routes, by function, that take what its answer names."""
+    ids = {name: f"generator_api_tryiton_routes_{name}" for name in taken}
+    found = {ids[name]: {"operationId": ids[name], **link} for name, link in taken.items()}
+    return {"responses": {200: {"links": found}}}

@@ -17,7 +17,7 @@ from generator.api.auth import api_key, owner
 from generator.api.base import with_headers
 from generator.api.tryiton import pictures, results, slots, training
 from generator.api.tryiton.models import Slot
-from generator.api.tryiton.own import GENERATE, OURS, READ, TRAIN, answers
+from generator.api.tryiton.own import GENERATE, OURS, READ, TRAIN, answers, links
 from generator.api.tryiton.schemas import (
     Gender,
     ModelOut,
@@ -29,7 +29,7 @@ from generator.api.tryiton.schemas import (
     TrainOut,
     UploadOut,
 )
-from generator.assets import links
+from generator.assets import links as addresses
 from generator.assets.models import Asset
 from generator.jobs.models import Generation
 from generator.styles import catalogue
@@ -44,6 +44,7 @@ router = Router()
     tags=["training"],
     summary="Models, used ones first",
     description=f"As many unused ones as the plan has room for. {OURS}",
+    openapi_extra=links(results_of={"parameters": {"modelId": "$response.body#/0/id"}}),
 )
 def models(request: HttpRequest) -> Any:
     found = slots.listed(owner(request))
@@ -89,12 +90,21 @@ def styles(request: HttpRequest, gender: Gender) -> Any:
     summary="Upload a photo or a style",
     description=f"JPEG, PNG, WebP, HEIC or AVIF as the multipart field `file`; kept for 24 hours "
     f"unless it is used. {OURS}",
+    openapi_extra=links(
+        train_model={
+            "requestBody": {
+                "styles": ["$response.body#/imageKey"],
+                "imageUrls": ["$response.body#/imageUrl"],
+            }
+        },
+        recreate={"requestBody": {"imageUrl": "$response.body#/imageUrl"}},
+    ),
 )
 def upload_image(request: HttpRequest, file: File[UploadedFile]) -> Any:
     def show(row: Asset) -> dict[str, Any]:
         return {
             "status": "success",
-            "imageUrl": links.signed(row),
+            "imageUrl": addresses.signed(row),
             "imageKey": str(row.pk),
             "expiresAt": row.expires_at,
         }
@@ -108,6 +118,7 @@ def upload_image(request: HttpRequest, file: File[UploadedFile]) -> Any:
     response=answers(TrainOut, 402, 404, 409, 413, 415),
     tags=["training"],
     summary="Train a model, once",
+    openapi_extra=links(results_of={"parameters": {"modelId": "$response.body#/modelId"}}),
 )
 def train_model(request: HttpRequest, body: TrainIn) -> Any:
     """The training is charged when it begins, each style when it is drawn after it.
@@ -158,6 +169,10 @@ def results_of(request: HttpRequest, modelId: str) -> Any:
     response=answers(RecreateOut, 402, 404, 409, 410, 413, 415),
     tags=["pictures"],
     summary="The same person with other clothes, hair or background",
+    openapi_extra=links(
+        picture={"parameters": {"id": "$response.body#/imageKeys/0"}},
+        recreate={"requestBody": {"imageUrl": "$response.body#/imageUrls/0"}},
+    ),
 )
 def recreate(request: HttpRequest, body: RecreateIn) -> Any:
     """Answers before the picture exists. It costs what an edit costs in the studio."""

@@ -21,6 +21,7 @@ from generator.api.tryiton.models import Slot
 from generator.assets import fetch, links
 from generator.assets.models import Asset, AssetQuerySet
 from generator.assets.services import KEPT_UNUSED
+from generator.jobs import blocked
 from generator.jobs.services import clean_text
 from generator.photos import services as photos
 from generator.portraits.models import DESCRIPTION_MAX
@@ -116,13 +117,17 @@ def free(slot: Slot, problem: str) -> None:
 
 
 def features(sent: str) -> tuple[str, list[str]]:
-    """ "thick beard, no glasses" as "thick beard", with a warning that says so."""
+    """ "thick beard, no glasses" as "thick beard", with a warning that says so.
+
+    Raises Refusal: bad_text, content_blocked, too_long.
+    """
     parts = [part for part in (one.strip() for one in clean_text(sent, "text").split(",")) if part]
     dropped = [part for part in parts if part.lower().startswith(NEGATIVES)]
     words = ", ".join(part for part in parts if part not in dropped)
     if len(words) > DESCRIPTION_MAX - GENDER_ROOM:
         most = DESCRIPTION_MAX - GENDER_ROOM
         raise Refusal("too_long", f"The customizations may have at most {most} characters.")
+    blocked.check(words)  # now, so that no training is charged whose pictures would be refused
     return words, [
         f"“{part[:60]}” was left out: mention only what the person has." for part in dropped
     ]
