@@ -77,6 +77,10 @@ class Description:
     aspect_ratios: tuple[str, ...] = ("auto",)
     pair_ratios: tuple[str, ...] = ("auto",)  # those that two people fit in
     notes: str = ""  # what a person who chooses an engine should know
+    licence_url: str = ""  # where the licence was read
+    verified: bool = True  # false: only hearsay says what the licence is
+    references_max: int = 20  # pictures of one person that are looked at
+    needs: tuple[str, ...] = ()  # packages beside requirements.txt
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ class Sighting:
 @dataclass(frozen=True)
 class TrainedAdapter:
     safetensors: bytes  # LoRA in diffusers' key format, identity tokens in the metadata
-    likeness: int  # mean over evaluation pictures, 0..100
+    likeness: int | None  # mean over evaluation pictures, 0..100; None: nothing to measure with
     preview: bytes | None = None  # PNG: the person drawn by the new adapter
 
 

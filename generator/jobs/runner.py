@@ -139,6 +139,8 @@ class Runner:
             threads=settings.ENGINE_THREADS or None,
             weights=Path(settings.ENGINE_WEIGHTS) if settings.ENGINE_WEIGHTS else None,
             commercial_only=settings.COMMERCIAL_ONLY,
+            detector=Path(settings.FACE_DETECTOR) if settings.FACE_DETECTOR else None,
+            embedder=Path(settings.FACE_EMBEDDER) if settings.FACE_EMBEDDER else None,
         )
         self.draining = threading.Event()
         self.turn = threading.Lock()  # a job waiting for its engine would lose its lease

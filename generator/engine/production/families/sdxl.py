@@ -1,0 +1,105 @@
+"""Stable Diffusion XL: pictures, edits by noise, inpainting. People by adapters alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline
+from PIL import Image
+from torch import Tensor
+
+from generator.engine.production.families.base import (
+    Asked,
+    Family,
+    Tell,
+    generators,
+    kept_outside,
+    telling,
+)
+
+EDIT_STRENGTH = 0.6  # of the noise: lower changes nothing, higher keeps nothing
+MASKED_STRENGTH = 0.95
+
+
+class Sdxl(Family):
+    """StableDiffusionXLPipeline and its two siblings over the same parts."""
+
+    denoiser_name: ClassVar[str] = "unet"
+    multiple_px: ClassVar[int] = 8
+
+    @cached_property
+    def editing(self) -> Any:
+        return self._sibling(StableDiffusionXLImg2ImgPipeline)
+
+    @cached_property
+    def inpainting(self) -> Any:
+        return self._sibling(StableDiffusionXLInpaintPipeline)
+
+    def _sibling(self, kind: Any) -> Any:
+        made = kind(**self.pipe.components, add_watermarker=False)
+        made.set_progress_bar_config(disable=True)
+        return made
+
+    def unload(self) -> None:
+        for name in ("editing", "inpainting"):
+            self.__dict__.pop(name, None)
+        super().unload()
+
+    def words(self, prompt: str, negative: str, *, guided: bool) -> tuple[Tensor, ...]:
+        """prompt_embeds, its negative, pooled and its negative, first dimension 1"""
+
+        def make() -> tuple[Tensor, ...]:
+            found: tuple[Tensor, ...] = self.pipe.encode_prompt(
+                prompt,
+                negative_prompt=negative,
+                device=self.pipe._execution_device,
+                do_classifier_free_guidance=guided,
+            )
+            return found
+
+        found: tuple[Tensor, ...] = self.remembered((prompt, negative, guided), make)
+        return found
+
+    def _draw(self, asked: Sequence[Asked], tell: Tell) -> list[Image.Image]:
+        first = asked[0]
+        guided = first.guidance > 1
+        words = [self.words(one.prompt, one.negative_prompt, guided=guided) for one in asked]
+        names = ("prompt", "negative_prompt", "pooled_prompt", "negative_pooled_prompt")
+        shared: dict[str, Any] = {
+            f"{name}_embeds": torch.cat(parts)
+            for name, parts in zip(names, zip(*words, strict=True), strict=True)
+            if parts[0] is not None
+        }
+        shared |= {
+            "generator": generators(asked),
+            "num_inference_steps": first.steps,
+            "guidance_scale": first.guidance,
+        }
+        if first.image is None:
+            size = {"width": first.width, "height": first.height}
+            called = telling(tell, first.steps)
+            return list(self.pipe(callback_on_step_end=called, **size, **shared).images)
+        return self._changed(asked, shared, tell)
+
+    def _changed(
+        self, asked: Sequence[Asked], shared: dict[str, Any], tell: Tell
+    ) -> list[Image.Image]:
+        first = asked[0]
+        assert first.image is not None
+        usual = MASKED_STRENGTH if first.mask else EDIT_STRENGTH
+        strength = usual if first.strength is None else first.strength
+        strength = max(strength, 1 / first.steps)
+        shared |= {
+            "image": [first.image.resize((first.width, first.height))] * len(asked),
+            "strength": strength,
+            "callback_on_step_end": telling(tell, max(1, int(first.steps * strength))),
+        }
+        if first.mask is None:
+            return list(self.editing(**shared).images)
+        mask = first.mask.resize((first.width, first.height))
+        size = {"width": first.width, "height": first.height}
+        found = self.inpainting(mask_image=[mask] * len(asked), **size, **shared).images
+        return [kept_outside(one, first) for one in found]
