@@ -112,12 +112,12 @@ def options(case: Case, steps: int) -> list[str]:
 
 def official_command(case: Case, steps: int) -> list[str]:
     if case.official is None:
-        return [sys.executable, "-m", "benchmarks._official", *options(case, steps)]
+        return ["benchmarks._official", *options(case, steps)]
     more = ["--cache_latents", "--max_sequence_length", str(TOKENS)] if case.name == "klein" else []
     if case.name == "klein":
         more += ["--text_encoder_out_layers", "9", "18", "27", "--skip_final_inference"]
     return [
-        sys.executable, str(case.official / SCRIPTS[case.name]),
+        str(case.official / SCRIPTS[case.name]),
         "--pretrained_model_name_or_path", str(case.base), "--instance_data_dir", str(case.photos),
         "--instance_prompt", PROMPT, "--output_dir", str(case.work / f"official-{steps}"),
         "--resolution", str(SIZE_PX), "--center_crop", "--repeats", str(case.batch),
@@ -128,24 +128,34 @@ def official_command(case: Case, steps: int) -> list[str]:
 
 
 def our_command(case: Case, steps: int) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.trainer", "--child", *options(case, steps)]
+    wanted = dataclasses.asdict(dataclasses.replace(case.same, steps=steps))
+    folders = [str(case.base), str(case.photos), str(case.work / f"ours-{steps}")]
+    return ["benchmarks._ours", case.name, *folders, json.dumps(wanted)]
+
+
+# Linux hands a parent's peak on to its children, so each tells its own.
+RUN = """
+import runpy, sys, time
+what = sys.argv[1]
+sys.argv = sys.argv[1:]
+(runpy.run_path if what.endswith(".py") else runpy.run_module)(what, run_name="__main__")
+lines = open("/proc/self/status").read().splitlines()
+print("used", time.process_time(), *[x.split()[1] for x in lines if x.startswith("VmHWM")])
+"""
 
 
 def child(command: list[str]) -> tuple[float, float]:
-    """Seconds of the processor and MB at the peak, of a process and its children."""
+    """Seconds of the processor and MB at the peak, of a process of its own."""
     quiet = os.environ | {
         "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error",
     }  # fmt: skip
-    process = subprocess.Popen(
-        command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *command], env=quiet, capture_output=True, text=True
     )
-    assert process.stderr is not None
-    said = process.stderr.read().decode()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command[:3])} failed:\n{said[-2000:]}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    if done.returncode:
+        raise SystemExit(f"{command[0]} failed:\n{done.stderr[-2000:]}")
+    _, seconds, kilobytes = done.stdout.splitlines()[-1].split()
+    return float(seconds), int(kilobytes) / 1024
 
 
 # steps
@@ -268,13 +278,6 @@ def say(what: str, ratio: float, wanted: float, words: str) -> None:
     print(f"  {what:9} {ratio:.3f}, at most {wanted:.2f}: {verdict} ({words})", flush=True)
 
 
-def as_child(arguments: list[str]) -> None:
-    parsed = _official.parser().parse_args(arguments)
-    case = Case(parsed.family, parsed.batch, parsed.base, parsed.folder, parsed.out, parsed.steps)
-    shutil.rmtree(parsed.out, ignore_errors=True)
-    ours(case, parsed.out, case.same)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--case", choices=sorted(CASES), action="append")
@@ -318,7 +321,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if "--child" in sys.argv:
-        as_child(sys.argv[sys.argv.index("--child") + 1 :])
-    else:
-        main()
+    main()
