@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from generator.engine import pictures, registry
 from generator.engine.interface import EngineError, GenerateRequest, Kind, Recipe
 from generator.engine.production.engine import ProductionEngine
+from generator.engine.production.families import Klein
 from tests import tiny_checkpoints, tiny_checkpoints_more
 
 SIDE = 64
@@ -20,6 +22,15 @@ STEPS = 4
 ENGINES = ("klein", "sdxl", "qwen-edit", "wan")
 STILLS = ("klein", "sdxl", "qwen-edit")
 SHORT = Recipe(steps=6, rank=4, learning_rate=5e-3, evaluation_images=0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_prompts() -> Iterator[None]:
+    """Klein reads 512 tokens, most of them nothing: as many times what these pictures take."""
+    before = Klein.prompt_tokens
+    Klein.prompt_tokens = 64
+    yield
+    Klein.prompt_tokens = before
 
 
 def make(name: str, folder: Path) -> Path:

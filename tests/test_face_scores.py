@@ -30,6 +30,7 @@ from generator.engine.production.likeness import (
     assigned,
 )
 from tests import tiny_checkpoints
+from tests.production_parts import short_prompts  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.engine
 BOX = (0.0, 0.0, 10.0, 10.0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import socket
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +30,7 @@ from generator.engine.interface import (
 from generator.engine.process import EngineProcess
 from generator.engine.production import person
 from generator.engine.production.engine import ProductionEngine
+from generator.engine.production.families import Klein
 from tests import tiny_checkpoints
 from tests.production_parts import (
     ENGINES,
@@ -40,6 +43,7 @@ from tests.production_parts import (
     make,
     photo,
     pixels,
+    short_prompts,  # noqa: F401  a fixture
     wanted,
 )
 
@@ -128,7 +132,8 @@ def test_stock_diffusers_draws_the_same_person(
     )
     pipe = DiffusionPipeline.from_pretrained(folders[name], local_files_only=True)
     pipe.load_lora_weights(tmp_path, weight_name="them.safetensors")
-    more = {"negative_prompt": ""} if name == "sdxl" else {}
+    tokens = {"max_sequence_length": Klein.prompt_tokens}
+    more = {"negative_prompt": ""} if name == "sdxl" else tokens
     stock = pipe(
         prompt="the person, a photo of a person",
         width=SIDE,
@@ -136,7 +141,7 @@ def test_stock_diffusers_draws_the_same_person(
         num_inference_steps=4,
         guidance_scale=engines[name].warm.weights.guidance,
         generator=torch.Generator("cpu").manual_seed(3),
-        **more,
+        **more,  # type: ignore[arg-type]
     )
     ours = drawn(engines[name], wanted(), [(tmp_path / "them.safetensors").read_bytes()])
     assert (pixels(ours) == np.asarray(stock.images[0], dtype=np.int16)).all()
@@ -354,6 +359,18 @@ def test_out_of_memory_is_tried_again_with_less(engines: dict[str, ProductionEng
 
 
 @pytest.mark.parametrize("name", ENGINES)
+def test_loading_asks_no_network_and_leaves_the_process_as_it_was(
+    name: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **more: asked.append(where))
+    before = dict(os.environ)
+    load(name, folders[name])
+    assert dict(os.environ) == before
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ENGINES)
 def test_unloading_gives_the_memory_back_and_the_next_request_loads_again(
     name: str, folders: dict[str, Path]
 ) -> None:
@@ -409,9 +426,10 @@ def test_people_of_another_engine_and_broken_files_are_refused(
 
 
 def test_without_face_files_nothing_is_measured(
-    engines: dict[str, ProductionEngine], known: dict[str, bytes]
+    engines: dict[str, ProductionEngine], known: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = engines["klein"]
+    monkeypatch.setattr(engine, "description", replace(engine.description, size_px=SIDE))
     (image,) = engine.generate(wanted(likeness_floor=80), [known["klein"]])
     assert image.faces == () and not image.below_floor
     assert engine.likeness(photo(1), photo(2)) == []

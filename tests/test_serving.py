@@ -18,6 +18,7 @@ from generator.engine.production.lora_slots import Wardrobe
 from generator.engine.production.person import Person
 from generator.engine.production.serving import Request, Server
 from tests import tiny_checkpoints
+from tests.production_parts import short_prompts  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.engine
 SIDE = 64

@@ -23,17 +23,25 @@ from tests.trainer_parts import NAMES, learn, small
 
 CHECKPOINT = checkpoint.NAME
 pytestmark = pytest.mark.engine
-# Trains in a process of its own and says so before each step.
-CHILD = """
-import sys, torch
+# Trains each time in a process of its own and says so before each step. Those are its children:
+# what they import is imported once.
+TRAINS = """
+import os, sys, torch
 from pathlib import Path
 from tests.trainer_parts import learn, small
 torch.set_num_threads(1)
 def step():
     print("step", flush=True)
-name, base, folder, count = sys.argv[1:]
-learn(name, Path(base), Path(folder), small(checkpoint_every_steps=3),
-      references=tuple(range(int(count))), should_cancel=step)
+for line in sys.stdin:
+    name, base, folder, count = line.split("\\t")
+    if child := os.fork():
+        print(child, flush=True)
+        os.waitpid(child, 0)
+        print("ended", flush=True)
+        continue
+    learn(name, Path(base), Path(folder), small(checkpoint_every_steps=3),
+          references=tuple(range(int(count))), should_cancel=step)
+    os._exit(0)
 """
 
 
@@ -51,21 +59,39 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: getattr(tiny_checkpoints, name)(folder / name) for name in NAMES}
 
 
-@pytest.mark.parametrize(("name", "count"), [("sdxl", 3), ("klein", 1), ("klein", 3)])
-def test_a_training_that_was_killed_goes_on_bit_for_bit(
-    name: str, count: int, bases: dict[str, Path], tmp_path: Path
-) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, name, str(bases[name]), str(tmp_path / "a"), str(count)],
+@pytest.fixture(scope="module")
+def trains() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", TRAINS],
         cwd=BASE_DIR,
         env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-    )
-    assert child.stdout is not None
+        text=True,
+    ) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
+
+
+@pytest.mark.parametrize(("name", "count"), [("sdxl", 3), ("klein", 1), ("klein", 3)])
+def test_a_training_that_was_killed_goes_on_bit_for_bit(
+    name: str,
+    count: int,
+    bases: dict[str, Path],
+    trains: subprocess.Popen[str],
+    tmp_path: Path,
+) -> None:
+    assert trains.stdin and trains.stdout
+    trains.stdin.write(f"{name}\t{bases[name]}\t{tmp_path / 'a'}\t{count}\n")
+    trains.stdin.flush()
+    child = int(trains.stdout.readline())
     for _ in range(11):  # asked twice before the first step, so amid the ninth
-        assert child.stdout.readline() == b"step\n"
-    child.send_signal(signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
+        assert trains.stdout.readline() == "step\n"
+    os.kill(child, signal.SIGKILL)
+    while (line := trains.stdout.readline()) == "step\n":
+        pass  # what it had said before it was killed
+    assert line == "ended\n"
     assert not (tmp_path / "a" / "adapter.safetensors").exists()
     told: list[Any] = []
     pictures = tuple(range(count))
@@ -77,19 +103,26 @@ def test_a_training_that_was_killed_goes_on_bit_for_bit(
     assert steps and min(steps) > 6  # it went on from a checkpoint, it did not begin again
 
 
+FIRST = small(steps=4, checkpoint_every_steps=2, ema=0.0)
+
+
+@pytest.fixture(scope="module")
+def first(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where klein learnt picture 1 by FIRST."""
+    return learn("klein", bases["klein"], tmp_path_factory.mktemp("first"), FIRST).parent
+
+
 @pytest.mark.parametrize("change", ["picture", "base", "rate", "byte", "half"])
 def test_a_checkpoint_of_something_else_is_not_believed(
-    change: str, bases: dict[str, Path], tmp_path: Path
+    change: str, bases: dict[str, Path], first: Path, tmp_path: Path
 ) -> None:
-    first = small(steps=4, checkpoint_every_steps=2, ema=0.0)
     base = bases["klein"]
-    learn("klein", base, tmp_path / "a", first)
-    kept = (tmp_path / "a" / CHECKPOINT).read_bytes()
-    wanted, pictures = first, (1,)
+    kept = (first / CHECKPOINT).read_bytes()
+    wanted, pictures = FIRST, (1,)
     if change == "picture":
         pictures = (2,)
     elif change == "rate":
-        wanted = replace(first, learning_rate=2e-3)
+        wanted = replace(FIRST, learning_rate=2e-3)
     elif change == "base":
         base = tiny_checkpoints.klein(tmp_path / "other", seed=1)
     elif change == "byte":
@@ -97,7 +130,9 @@ def test_a_checkpoint_of_something_else_is_not_believed(
         kept = kept[:place] + bytes([kept[place] ^ 8]) + kept[place + 1 :]
     elif change == "half":
         kept = kept[: len(kept) // 2]
-    fresh = learn("klein", base, tmp_path / "b", wanted, references=pictures).read_bytes()
+    fresh = (first / "adapter.safetensors").read_bytes()
+    if change in ("picture", "rate", "base"):
+        fresh = learn("klein", base, tmp_path / "b", wanted, references=pictures).read_bytes()
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / CHECKPOINT).write_bytes(kept)
     again = learn("klein", base, tmp_path / "c", wanted, references=pictures).read_bytes()

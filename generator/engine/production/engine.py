@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -38,8 +37,10 @@ MAX_REFERENCES = 20
 
 
 def load(place: Installation) -> ProductionEngine:
-    """What the catalogue calls. Raises EngineError: "no_weights", "no_room", "packages_missing"."""
-    os.environ["HF_HUB_OFFLINE"] = "1"  # weights are fetched by hand, never inside a request
+    """What the catalogue calls. Whatever is loaded comes from folders: no network is asked.
+
+    Raises EngineError: "no_weights", "no_room", "packages_missing".
+    """
     engine = ProductionEngine(place)
     _ = engine.warm.base
     return engine

@@ -43,6 +43,7 @@ def learnt(
     source = warm.weights.train or warm.weights.render
     base = warm.folder(source, TRAIN if warm.weights.train else "")
     asked = _recipe(recipe, references, FAMILIES[warm.weights.family].multiple_px, side, seed)
+    asked = replace(asked, prompt_tokens=warm.base.prompt_tokens)
     warm.unload()  # text encoder, VAE and denoiser are loaded one after the other, on their own
     with ExitStack() as stack:
         work = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -55,6 +55,7 @@ class Family:
     denoiser_name: ClassVar[str] = "transformer"
     multiple_px: ClassVar[int] = 16  # what sides are rounded to
     batches: ClassVar[bool] = True  # whether rows of one call may differ
+    prompt_tokens: ClassVar[int] = 512  # klein reads that many, padded; trainings as well
 
     def __init__(self, pipe: Any, plan: Plan, device: torch.device) -> None:
         self.pipe = pipe

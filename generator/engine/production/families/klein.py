@@ -42,7 +42,11 @@ class Klein(Family):
         """prompt_embeds (1, L, D)"""
 
         def make() -> tuple[Tensor, ...]:
-            embeds, _ = self.pipe.encode_prompt(prompt, device=self.pipe._execution_device)
+            embeds, _ = self.pipe.encode_prompt(
+                prompt,
+                device=self.pipe._execution_device,
+                max_sequence_length=self.prompt_tokens,
+            )
             return (embeds,)
 
         found: Tensor = self.remembered((prompt,), make)[0]

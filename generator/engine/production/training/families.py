@@ -34,6 +34,7 @@ from transformers import (
 from generator.engine.production.training import attention
 from generator.engine.production.training.recipe import TrainingRecipe
 
+HERE: dict[str, Any] = {"local_files_only": True}  # a training asks no network
 Words = dict[str, Tensor]  # everything of a prompt, first dimension the prompts'
 
 
@@ -82,9 +83,7 @@ class Family:
 
 def _part(kind: Any, base: Path, folder: str, where: Where) -> Any:
     """One component of a checkpoint, frozen; nothing is fetched."""
-    model = kind.from_pretrained(
-        base, subfolder=folder, torch_dtype=where.dtype, local_files_only=True
-    )
+    model = kind.from_pretrained(base, subfolder=folder, torch_dtype=where.dtype, **HERE)
     return model.to(where.device).eval().requires_grad_(False)
 
 
@@ -96,7 +95,7 @@ def _sdxl_words(base: Path, prompts: Sequence[str], recipe: TrainingRecipe, wher
     hidden = []
     pooled = torch.empty(0)
     for kind, end in ((CLIPTextModel, ""), (CLIPTextModelWithProjection, "_2")):
-        tokenizer = CLIPTokenizer.from_pretrained(base, subfolder=f"tokenizer{end}")
+        tokenizer = CLIPTokenizer.from_pretrained(base, subfolder=f"tokenizer{end}", **HERE)
         encoder = _part(kind, base, f"text_encoder{end}", where)
         ids = tokenizer(
             list(prompts),
@@ -134,7 +133,7 @@ def _sdxl_denoiser(base: Path, where: Where) -> nn.Module:
 
 def _sdxl_noises(base: Path, where: Where) -> Tensor:
     """(T, 3): share of the picture, share of the noise, whether v is asked for."""
-    scheduler = DDPMScheduler.from_pretrained(base, subfolder="scheduler")
+    scheduler = DDPMScheduler.from_pretrained(base, subfolder="scheduler", **HERE)
     kept = scheduler.alphas_cumprod.to(where.device)
     asks_v = float(scheduler.config.prediction_type == "v_prediction")
     return torch.stack([kept.sqrt(), (1 - kept).sqrt(), torch.full_like(kept, asks_v)], dim=1)
@@ -175,7 +174,7 @@ def _klein_words(base: Path, prompts: Sequence[str], recipe: TrainingRecipe, whe
     well-known script takes them, make an adapter that does nothing."""
     embeds = Flux2KleinPipeline._get_qwen3_prompt_embeds(
         text_encoder=_part(Qwen3ForCausalLM, base, "text_encoder", where),
-        tokenizer=Qwen2Tokenizer.from_pretrained(base, subfolder="tokenizer"),
+        tokenizer=Qwen2Tokenizer.from_pretrained(base, subfolder="tokenizer", **HERE),
         prompt=list(prompts),
         max_sequence_length=recipe.prompt_tokens,
     )
