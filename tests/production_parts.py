@@ -44,6 +44,8 @@ def make(name: str, folder: Path) -> Path:
     build[name](folder)
     if name == "klein":
         tiny_checkpoints.klein(folder / "train", seed=0)
+    if name == "sdxl":
+        tiny_checkpoints_more.ip_adapter(folder / "ip_adapter")
     if name != "wan":
         tiny_checkpoints_more.wan(folder / "video")
     return folder

@@ -35,8 +35,8 @@ TABLE: dict[str, list[str]] = {  # for 8, 12, 16, 24, 48 and 80 GB, one megapixe
         "bfloat16 ×6",
     ],
     "sdxl": [
-        "fp8, model offload, tiled VAE ×2",
-        "bfloat16 ×1",
+        "fp8, model offload, tiled VAE ×1",
+        "bfloat16, model offload, tiled VAE ×2",
         "bfloat16 ×2",
         "bfloat16 ×4",
         "bfloat16 ×8",
@@ -80,6 +80,16 @@ def test_a_larger_card_never_gets_a_lower_rung(name: str) -> None:
     assert places == sorted(places, reverse=True)
 
 
+def test_an_adapter_of_pictures_is_never_put_into_four_bits() -> None:
+    assert of("sdxl").ip_adapter
+    plans = [memory.plan(of("sdxl"), size) for size in range(3, 100)]
+    assert {plan.quantise for plan in plans if plan} == {"", "fp8"}
+    plan = memory.plan(of("sdxl"), 8)
+    while plan:
+        assert plan.quantise != "nf4"
+        plan = memory.lower(plan, of("sdxl"))
+
+
 def test_larger_pictures_take_a_lower_rung() -> None:
     small, large = (memory.plan(of("klein"), 24, megapixels=each) for each in (1.0, 4.0))
     assert small and large and small.batch > large.batch
@@ -91,7 +101,7 @@ def test_out_of_memory_goes_down_rung_by_rung_to_an_end() -> None:
     seen = []
     while plan:
         seen.append(words(plan))
-        plan = memory.lower(plan)
+        plan = memory.lower(plan, of("klein"))
     assert seen[:3] == ["bfloat16 ×3", "bfloat16 ×1", "bfloat16, tiled VAE ×1"]
     assert seen[-1] == "bfloat16, group offload, tiled VAE ×1"
     assert len(seen) == len(set(seen))

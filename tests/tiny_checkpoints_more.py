@@ -1,6 +1,6 @@
 """Two more base models, true in every format and tiny in every size; see `tiny_checkpoints`.
 
-wan(tmp_path / "wan"); qwen_edit(tmp_path / "qwen")
+wan(tmp_path / "wan"); qwen_edit(tmp_path / "qwen"); ip_adapter(tmp_path / "sdxl" / "ip_adapter")
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
 from diffusers import (
     AutoencoderKLQwenImage,
     AutoencoderKLWan,
@@ -18,8 +19,11 @@ from diffusers import (
     WanImageToVideoPipeline,
     WanTransformer3DModel,
 )
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     T5TokenizerFast,
@@ -28,7 +32,14 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from tests.tiny_checkpoints import LETTERS, WORDS, _qwen_tokenizer, _random, _saved
+from tests.tiny_checkpoints import (
+    LETTERS,
+    WORDS,
+    _qwen_tokenizer,
+    _random,
+    _saved,
+    _sdxl_unet,
+)
 
 SEEN = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>", "<|im_start|>"]
 
@@ -94,6 +105,49 @@ def qwen_edit(folder: Path, *, seed: int = 0) -> Path:
     index["processor"] = ["transformers", "Qwen2VLProcessor"]
     (folder / "model_index.json").write_text(json.dumps(index, indent=2))
     return folder
+
+
+def ip_adapter(folder: Path, *, seed: int = 0) -> Path:
+    """As h94/IP-Adapter's plus-face of SDXL and the CLIP beside it, for `tiny_checkpoints.sdxl`."""
+    with _random(seed):
+        eyes = CLIPVisionModelWithProjection(
+            CLIPVisionConfig(
+                hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+                image_size=32, patch_size=8, projection_dim=32,
+            )
+        )  # fmt: skip
+        tensors = {f"image_proj.{name}": x for name, x in _resampler(32, 64, words=64).items()}
+        unet = _sdxl_unet("test")
+        crossed = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
+        for number, name in enumerate(crossed):
+            wide = unet.get_submodule(name.removesuffix(".processor")).to_k.out_features
+            for side in ("k", "v"):  # the numbers between are those of self-attention
+                key = f"ip_adapter.{2 * number + 1}.to_{side}_ip.weight"
+                tensors[key] = torch.randn(wide, 64) * 0.3
+    eyes.save_pretrained(folder / "models" / "image_encoder", safe_serialization=True)
+    (folder / "sdxl_models").mkdir(parents=True)
+    save_file(tensors, folder / "sdxl_models" / "ip-adapter-plus-face_sdxl_vit-h.safetensors")
+    return folder
+
+
+def _resampler(seen: int, width: int, *, words: int) -> dict[str, torch.Tensor]:
+    """Four layers that read the patches of a picture into four words, in the keys of the paper's
+    code; heads have 64 numbers."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "latents": (1, 4, width), "proj_in.weight": (width, seen), "proj_in.bias": (width,),
+        "proj_out.weight": (words, width), "proj_out.bias": (words,),
+        "norm_out.weight": (words,), "norm_out.bias": (words,),
+    }  # fmt: skip
+    for layer in range(4):
+        look, think = f"layers.{layer}.0", f"layers.{layer}.1"
+        norms = (f"{look}.norm1", f"{look}.norm2", f"{think}.0")
+        shapes |= {f"{norm}.{end}": (width,) for norm in norms for end in ("weight", "bias")}
+        shapes |= {
+            f"{look}.to_q.weight": (64, width), f"{look}.to_kv.weight": (128, width),
+            f"{look}.to_out.weight": (width, 64), f"{think}.1.weight": (4 * width, width),
+            f"{think}.3.weight": (width, 4 * width),
+        }  # fmt: skip
+    return {name: torch.randn(shape) * 0.3 for name, shape in shapes.items()}
 
 
 def _seeing(vocabulary: int, ids: dict[str, int]) -> Qwen2_5_VLConfig:

@@ -17,7 +17,7 @@ from generator.engine.interface import Description, Engine, EngineError, Quality
 
 CATALOGUE = Path(__file__).with_name("engines.toml")
 LISTS = ("tiers", "clip_s", "clip_fps", "enhance_px", "aspect_ratios", "pair_ratios", "needs")
-SOURCES = ("render", "train")
+SOURCES = ("render", "train", "ip_adapter")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Source:
 
     repo: str
     revision: str = ""
+    files: tuple[str, ...] = ()  # of a repository that holds more; none: it is one pipeline
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,13 @@ class Weights:
     steps: int
     guidance: float
     train: Source | None = None  # where a distilled model is not what is trained
+    ip_adapter: Source | None = None  # what looks at people for a model that cannot by itself
     video: str = ""  # the engine that sets this one's pictures in motion
     reference_px: int = 512  # side a reference is sent at: a megapixel more than doubles the work
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        return (self.render, self.train) if self.train else (self.render,)
+        return tuple(one for one in (self.render, self.train, self.ip_adapter) if one)
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,12 @@ def _row(name: str, values: dict[str, Any]) -> Row:
 
 
 def _weights(values: dict[str, Any]) -> Weights:
-    sources: dict[str, Any] = {name: Source(**values[name]) for name in SOURCES if name in values}
+    sources: dict[str, Any] = {name: _source(values[name]) for name in SOURCES if name in values}
     return Weights(**values | sources)
+
+
+def _source(values: dict[str, Any]) -> Source:
+    return Source(**values | {"files": tuple(values.get("files", ()))})
 
 
 def describe(name: str) -> Description:

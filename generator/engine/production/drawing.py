@@ -7,6 +7,7 @@ seed, as `artist` does for the embedded engine. Nothing here knows files or proc
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,9 +59,9 @@ class Drawing:
     def new(self, request: GenerateRequest, cast: Cast, steps: int, guidance: float) -> Make:
         """A face or a picture, of nobody, one or several people."""
         references, counts = self.references(cast, spare=_extras(request))
-        prompt = words.named(request.prompt, words.shown(counts, 1))
+        prompt = words.named(request.prompt, self._called(counts, 1))
         given = [each for each in (request.style_image, request.pose_image) if each]
-        if given and not self.engine.references_max:
+        if given and not self.is_instructed:
             raise EngineError("bad_request", f"{self.engine.title} looks at no other pictures.")
         numbers = iter(range(len(references) + 1, len(references) + 3))
         style = next(numbers) if request.style_image else None
@@ -126,7 +127,7 @@ class Drawing:
             height=side,
             image=cut.resize((side, side), Image.Resampling.LANCZOS),
             mask=mask.crop(box).resize((side, side)),
-            references=tuple(self._sent(each) for each in person.pictures[:1]),
+            references=tuple(self._sent(self._face(each)) for each in person.pictures[:1]),
             strength=REPAIR_STRENGTH,
         )
         made = self.server.alone(one, person, tell).resize(cut.size, Image.Resampling.LANCZOS)
@@ -143,19 +144,18 @@ class Drawing:
         if request.kind == "restyle" and style is None:
             raise EngineError("bad_request", "Choose a picture whose style is wanted.")
         references, counts = self.references(cast, spare=1 + (style is not None))
-        if style is not None and not self.engine.references_max:
+        if style is not None and not self.is_instructed:
             raise EngineError("bad_request", f"{self.engine.title} looks at no other pictures.")
         is_masked = request.mask_image is not None
-        prompt = words.named(request.prompt, words.shown(counts, 1 if is_masked else 2))
+        prompt = words.named(request.prompt, self._called(counts, 1 if is_masked else 2))
         number = len(references) + 2
         if style is not None:
             references = [*references, self._sent(pictures.read(style))]
-        is_by_noise = not self.engine.references_max  # such engines follow no instructions
-        if not is_by_noise:
+        if self.is_instructed:
             prompt = _instruction(request.kind, prompt, number)
         width, height = self.fitted(given.size)
         strength = request.strength
-        if strength is None and is_by_noise and request.kind == "vary":
+        if strength is None and not self.is_instructed and request.kind == "vary":
             strength = VARY_STRENGTH
         asked = Asked(
             prompt=prompt,
@@ -188,12 +188,11 @@ class Drawing:
         given = read(request)
         longest = request.size_px or max(self.engine.enhance_px)
         references, counts = self.references(cast, spare=1)
-        names = words.shown(counts, 2)
         prompt = clean(request.prompt)
-        if self.engine.references_max:
+        if self.is_instructed:
             prompt = f"{words.ENHANCE} {prompt}".strip()
-        if names and references:
-            prompt = f"{prompt} They are {' and '.join(names)}."
+        if self.is_instructed and references:
+            prompt = f"{prompt} They are {' and '.join(self._called(counts, 2))}."
         person = cast.people[0] if len(cast.people) == 1 else None
         family = self.server.family
 
@@ -204,7 +203,7 @@ class Drawing:
                 asked = Asked(
                     prompt=prompt, seed=seed, width=tile.width, height=tile.height, steps=steps,
                     guidance=guidance, references=tuple(references), image=tile,
-                    strength=None if self.engine.references_max else ENHANCE_STRENGTH,
+                    strength=None if self.is_instructed else ENHANCE_STRENGTH,
                 )  # fmt: skip
                 return self.server.alone(asked, person, told.part(number, count))
 
@@ -225,7 +224,11 @@ class Drawing:
 
         Whoever was trained needs one; others get what is left, so that everybody has one first.
         """
-        free = max(0, self.engine.references_max - spare)
+        if not all(person.lora for person in cast.people):
+            self.server.family.check_looks(self.engine)
+        if not self.is_instructed:
+            spare = 0  # a picture that is changed is none that is looked at
+        free = max(0, self.engine.references_max - spare) if self.server.family.looks else 0
         counts = [0] * len(cast.people)
         for turn in range(free):
             for row, person in enumerate(cast.people):
@@ -233,11 +236,26 @@ class Drawing:
                 if sum(counts) < free and counts[row] == turn < min(most, len(person.references)):
                     counts[row] += 1
         found = [
-            self._sent(each)
+            self._sent(self._face(each))
             for person, count in zip(cast.people, counts, strict=True)
             for each in person.pictures[:count]
         ]
         return found, counts
+
+    @property
+    def is_instructed(self) -> bool:
+        return self.server.family.is_instructed
+
+    def _called(self, counts: Sequence[int], first: int) -> list[str]:
+        """Pictures have numbers only for those that follow words about them."""
+        return words.shown(counts if self.is_instructed else [0] * len(counts), first)
+
+    def _face(self, picture: Image.Image) -> Image.Image:
+        """IP-Adapter plus-face looks at faces alone; where none can be found, at the reference."""
+        if self.is_instructed or not self.faces or not (found := self.faces.find(picture)):
+            return picture
+        box, _ = around(picture, max(found, key=lambda face: face.box[2] * face.box[3]))
+        return picture.crop(box)
 
     def _sent(self, picture: Image.Image) -> Image.Image:
         """Small: a reference of a megapixel more than doubles the work."""

@@ -39,6 +39,7 @@ def learnt(
     person = Person(warm.weights.family, tier, kept)
     on_step(Step("read", 1, 1))
     if tier == "instant":
+        warm.base.check_looks(warm.description)
         return person
     source = warm.weights.train or warm.weights.render
     base = warm.folder(source, TRAIN if warm.weights.train else "")

@@ -51,9 +51,14 @@ RUNGS = (
 CPU = Plan("float32", batch=BATCH_MAX)
 
 
+def rungs(weights: Weights) -> tuple[Plan, ...]:
+    """Those that are for it: nothing can be put into a denoiser of nf4, an IP-Adapter neither."""
+    return tuple(rung for rung in RUNGS if rung.quantise != "nf4" or not weights.ip_adapter)
+
+
 def plan(weights: Weights, vram_gb: float, *, megapixels: float = 1.0) -> Plan | None:
     """The best rung for a card; None where not even the last one fits."""
-    for rung in RUNGS:
+    for rung in rungs(weights):
         room = vram_gb - CONTEXT_GB - on_card_gb(weights, rung)
         rows = int(room / (working_gb(weights, rung) * megapixels))
         if rows >= 1:
@@ -61,12 +66,13 @@ def plan(weights: Weights, vram_gb: float, *, megapixels: float = 1.0) -> Plan |
     return None
 
 
-def lower(current: Plan) -> Plan | None:
+def lower(current: Plan, weights: Weights) -> Plan | None:
     """What to try where a plan ran out of memory: fewer pictures, then the next rung."""
     if current.batch > 1:
         return replace(current, batch=current.batch // 2)
-    after = RUNGS.index(current) + 1 if current in RUNGS else len(RUNGS)
-    return RUNGS[after] if after < len(RUNGS) else None
+    ladder = rungs(weights)
+    after = ladder.index(current) + 1 if current in ladder else len(ladder)
+    return ladder[after] if after < len(ladder) else None
 
 
 def need_gb(weights: Weights, rung: Plan, *, megapixels: float = 1.0) -> float:

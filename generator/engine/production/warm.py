@@ -22,7 +22,7 @@ from generator.engine.production.serving import Server
 from generator.engine.registry import Installation, Source, Weights
 
 Result = TypeVar("Result")
-VIDEO, TRAIN = "video", "train"  # folders that may lie in a folder of weights of one's own
+VIDEO, TRAIN, IP_ADAPTER = "video", "train", "ip_adapter"  # may lie in weights of one's own
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,21 @@ class Warm:
         if self._family is None:
             folder = self.folder(self.weights.render)
             kind = FAMILIES[self.weights.family]
-            self._family = kind.load(folder, self.plan, self.device)
+            self._family = kind.load(folder, self.plan, self.device, self._beside())
         return self._family
+
+    def _beside(self) -> Path | None:
+        """What looks at people for a base that cannot; None where it was not fetched."""
+        source = self.weights.ip_adapter
+        if source is None:
+            return None
+        own = self.place.weights / IP_ADAPTER if self.place.weights else None
+        folder = own if own and own.is_dir() else weights.folder_of(source)
+        if folder is None or not all((folder / name).is_file() for name in source.files):
+            return None
+        if wrong := weights.check(folder, source.files, hashes=False):
+            raise EngineError("no_weights", wrong[0].message)
+        return folder
 
     @property
     def server(self) -> Server:
@@ -116,7 +129,7 @@ class Warm:
             try:
                 return call()
             except torch.OutOfMemoryError as error:
-                lower = memory.lower(self.plan)
+                lower = memory.lower(self.plan, self.weights)
                 if lower is None:
                     raise EngineError(
                         "out_of_memory",

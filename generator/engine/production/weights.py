@@ -47,7 +47,7 @@ def pull(source: Source) -> Path:
         folder = snapshot_download(
             source.repo,
             revision=source.revision or None,
-            allow_patterns=list(ALLOWED),
+            allow_patterns=list(source.files or ALLOWED),
             ignore_patterns=list(VARIANTS),
         )
     except GatedRepoError:
@@ -78,7 +78,7 @@ def folder_of(source: Source) -> Path | None:
         found = snapshot_download(
             source.repo,
             revision=source.revision or None,
-            allow_patterns=list(ALLOWED),
+            allow_patterns=list(source.files or ALLOWED),
             ignore_patterns=list(VARIANTS),
             local_files_only=True,
         )
@@ -91,9 +91,20 @@ def is_installed(weights: Weights) -> bool:
     return all(folder_of(source) for source in weights.sources)
 
 
-def check(folder: Path, *, hashes: bool = True) -> list[Finding]:
-    """Whether a pipeline's folder is whole and holds nothing that runs. Reads every weight."""
-    return [Finding(message) for message in _wrong(folder, hashes=hashes)]
+def check(folder: Path, files: tuple[str, ...] = (), *, hashes: bool = True) -> list[Finding]:
+    """Whether a pipeline's folder is whole and holds nothing that runs. Reads every weight.
+
+    `files`: these are looked for instead of a pipeline's.
+    """
+    found = _wrong_files(folder, files, hashes=hashes) if files else _wrong(folder, hashes=hashes)
+    return [Finding(message) for message in found]
+
+
+def _wrong_files(folder: Path, files: tuple[str, ...], *, hashes: bool) -> Iterator[str]:
+    for name in files:
+        if not _is(folder / name):
+            yield f"{name} is missing."
+    yield from _wrong_anywhere(folder, hashes=hashes)
 
 
 def _wrong(folder: Path, *, hashes: bool) -> Iterator[str]:
@@ -108,6 +119,10 @@ def _wrong(folder: Path, *, hashes: bool) -> Iterator[str]:
             yield f"{name} is missing."
         elif is_part and value[0] in ("diffusers", "transformers"):
             yield from _wrong_part(folder / name)
+    yield from _wrong_anywhere(folder, hashes=hashes)
+
+
+def _wrong_anywhere(folder: Path, *, hashes: bool) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in RUNS_CODE:
             yield f"{path.relative_to(folder)} could run code. Delete it; nothing here needs it."
@@ -170,4 +185,9 @@ def size_gb(source: Source) -> float | None:
     except Exception:  # noqa: BLE001  as above; a size is a courtesy
         return None
     files = [one for one in info.siblings or [] if one.rfilename.endswith(".safetensors")]
-    return sum(one.size or 0 for one in files if "/" in one.rfilename) / 1e9
+    wanted = [one for one in files if "/" in one.rfilename and _is_wanted(one.rfilename, source)]
+    return sum(one.size or 0 for one in wanted) / 1e9
+
+
+def _is_wanted(name: str, source: Source) -> bool:
+    return not source.files or name in source.files

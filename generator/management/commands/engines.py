@@ -110,7 +110,7 @@ class Command(BaseCommand):
             if folder is None:
                 wrong.append(f"{source.repo} is not here: manage.py engines pull {engine.name}.")
                 continue
-            wrong += [each.message for each in weights.check(folder, hashes=hashes)]
+            wrong += [each.message for each in weights.check(folder, source.files, hashes=hashes)]
         for message in wrong:
             self.stdout.write(f"  {message}")
         if wrong:

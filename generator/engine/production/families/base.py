@@ -14,7 +14,7 @@ from diffusers import DiffusionPipeline, PipelineQuantizationConfig
 from PIL import Image
 from torch import Tensor, nn
 
-from generator.engine.interface import EngineError
+from generator.engine.interface import Description, EngineError
 from generator.engine.production.memory import Plan
 
 Tell = Callable[[int, int], None]
@@ -55,7 +55,9 @@ class Family:
     denoiser_name: ClassVar[str] = "transformer"
     multiple_px: ClassVar[int] = 16  # what sides are rounded to
     batches: ClassVar[bool] = True  # whether rows of one call may differ
+    is_instructed: ClassVar[bool] = True  # follows words about the pictures it is shown
     prompt_tokens: ClassVar[int] = 512  # klein reads that many, padded; trainings as well
+    looks: bool = True  # whether it can look at pictures of people
 
     def __init__(self, pipe: Any, plan: Plan, device: torch.device) -> None:
         self.pipe = pipe
@@ -65,17 +67,34 @@ class Family:
         pipe.set_progress_bar_config(disable=True)
 
     @classmethod
-    def load(cls, folder: Path, plan: Plan, device: torch.device) -> Any:
-        """From a folder alone, safetensors only. Raises EngineError("no_weights")."""
+    def load(
+        cls, folder: Path, plan: Plan, device: torch.device, beside: Path | None = None
+    ) -> Any:
+        """From folders alone, safetensors only. `beside`: what looks at people for a base that
+        cannot. Raises EngineError("no_weights")."""
         try:
             pipe = DiffusionPipeline.from_pretrained(folder, **cls.options(folder, plan))
+            family = cls(pipe, plan, device)
+            if beside:
+                family.add(beside)
         except (OSError, ValueError, AttributeError, KeyError) as error:
             raise EngineError(
                 "no_weights", f"The weights in {folder.name} could not be loaded: {error}"
             ) from error
-        family = cls(pipe, plan, device)
         family.place()
         return family
+
+    def add(self, beside: Path) -> None:
+        """Weights of another repository, before anything is placed."""
+
+    def check_looks(self, engine: Description) -> None:
+        """Raises EngineError("no_weights") where nothing can look at a person's pictures."""
+        if not self.looks:
+            raise EngineError(
+                "no_weights",
+                f"{engine.title} looks at people with IP-Adapter, which is not here. "
+                f"Fetch it with: python manage.py engines pull {engine.name}",
+            )
 
     @classmethod
     def options(cls, folder: Path, plan: Plan) -> dict[str, Any]:
