@@ -37,7 +37,7 @@ TABLE: dict[str, list[str]] = {  # for 8, 12, 16, 24, 48 and 80 GB, one megapixe
     "sdxl": [
         "fp8, model offload, tiled VAE ×1",
         "bfloat16, model offload, tiled VAE ×2",
-        "bfloat16 ×2",
+        "bfloat16 ×1",
         "bfloat16 ×4",
         "bfloat16 ×8",
         "bfloat16 ×8",

@@ -85,8 +85,10 @@ def test_stock_diffusers_looks_at_the_same_face(
         guidance_scale=guidance,
         generator=torch.Generator("cpu").manual_seed(3),
     )
-    ours = drawn(engine, wanted(guidance_scale=guidance), [who])
-    assert (pixels(ours) == np.asarray(stock.images[0], dtype=np.int16)).all()
+    request = wanted(guidance_scale=guidance)
+    theirs = np.asarray(stock.images[0], dtype=np.int16)
+    assert np.abs(pixels(drawn(engine, request, [who])) - theirs).max() <= 1  # a last bit, rounded
+    assert np.abs(pixels(drawn(engine, request)) - theirs).max() > 8
 
 
 def test_whoever_was_trained_is_looked_at_as_well(engine: ProductionEngine) -> None:
