@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 Kind = Literal["face", "image", "edit", "enhance", "restyle", "vary"]
-Tier = Literal["instant", "trained"]
+Tier = Literal["instant", "fast", "trained"]
 
 OnStep = Callable[["Step"], None]
 """Called by the engine after every step. May raise to stop the call."""
@@ -40,7 +40,7 @@ class Canceled(Exception):
 class Step:
     """One sign of life: `done` of `total` steps of `phase`."""
 
-    phase: str  # "load", "read", "train", "draw", "save"
+    phase: str  # "load", "read", "views", "train", "draw", "save"
     done: int
     total: int
     index: int = 0  # which picture of the request this is about
@@ -85,13 +85,20 @@ class Description:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how hard the tier "trained" learns. `None`: the engine's own choice."""
+    """How long and how hard a person is learnt. `None`: the engine's own choice.
+
+    The tier "fast" makes `views` of the person and learns those: of `earlier`, a file that it
+    made, all but the `rejected` ones are kept, which are named as `card.View.name` does.
+    """
 
     steps: int | None = None
     learning_rate: float | None = None
     rank: int | None = None
     checkpoint_every_s: float = 1.0  # measured: one write takes about 10 ms
     evaluation_images: int | None = None  # pictures drawn for `TrainedAdapter.likeness`
+    views: int | None = None
+    earlier: bytes = b""
+    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

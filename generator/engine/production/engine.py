@@ -208,19 +208,21 @@ class ProductionEngine:
         recipe: Recipe | None = None,
         on_step: OnStep | None = None,
     ) -> TrainedAdapter:
-        """Learn one person. "instant" keeps their pictures, which these engines look at."""
+        """Learn one person. "instant" keeps their pictures, which these engines look at; "fast"
+        makes more of them to learn from. Of a training's stages the one most like them counts."""
         if not references:
             raise EngineError("no_reference", "A training needs at least one reference.")
         if tier not in self.description.tiers:
             raise EngineError("bad_request", f"{self.description.title} does not learn that way.")
         recipe = recipe or Recipe()
         tell = on_step or (lambda step: None)
-        person = learning.learnt(
-            self.warm, references[:MAX_REFERENCES], tier, recipe,
+        people = learning.learnt(
+            self.warm, self.faces, references[:MAX_REFERENCES], tier, recipe,
             seed=seed, folder=resume_dir, on_step=tell,
         )  # fmt: skip
-        data = files.write(person, prefix=self.warm.base.denoiser_name)
-        return self._evaluated(data, recipe, tell)
+        prefix = self.warm.base.denoiser_name
+        found = [self._evaluated(files.write(one, prefix=prefix), recipe, tell) for one in people]
+        return max(found, key=lambda one: one.likeness or 0)
 
     def _evaluated(self, data: bytes, recipe: Recipe, tell: OnStep) -> TrainedAdapter:
         """How like them pictures turn out, where faces can be measured; one as a preview."""

@@ -25,11 +25,10 @@ from torch import Tensor
 
 from generator.engine import pictures
 from generator.engine.interface import EngineError, Tier
+from generator.engine.production import card
+from generator.engine.production.card import View
 
-FORMAT = "likeness-person-1"
-KEY = "likeness"  # of the file's metadata
 MAX_BYTES = 512 * 2**20  # rank 128 of the largest denoiser has 380 MB
-MAX_HEADER_BYTES = 16 * 2**20
 REFERENCES_MAX = 8  # kept; an engine looks at as many of them as it accepts
 _KEY = re.compile(r"(?:transformer|unet)\.([\w.]+)\.lora_([AB])\.weight")
 
@@ -44,6 +43,7 @@ class Person:
     lora: dict[str, Tensor] = field(default_factory=dict)  # "<layer>.lora_A.weight" and B
     prompt: str = ""  # the words the adapter was trained with
     sha256: str = ""  # of the file; what it is kept under while warm
+    views: tuple[View, ...] = ()  # an identity sheet that was learnt, for a person to look at
 
     @property
     def pictures(self) -> list[Image.Image]:
@@ -53,14 +53,15 @@ class Person:
 def write(person: Person, *, prefix: str) -> bytes:
     """The file. `prefix` is the denoiser's name in a pipeline: "transformer" or "unet"."""
     who = {
-        "format": FORMAT,
+        "format": card.FORMAT,
         "family": person.family,
         "tier": person.tier,
         "prompt": person.prompt,
         "references": [base64.b64encode(data).decode("ascii") for data in person.references],
+        "views": [card.packed(view) for view in person.views],
     }
     tensors = {f"{prefix}.{name}": values.contiguous() for name, values in person.lora.items()}
-    return save_tensors(tensors, metadata={KEY: json.dumps(who)})
+    return save_tensors(tensors, metadata={card.KEY: json.dumps(who)})
 
 
 def kept(reference: bytes, size_px: int) -> bytes:
@@ -80,7 +81,7 @@ def read(data: bytes, *, family: str) -> Person:
     """
     if len(data) > MAX_BYTES:
         raise EngineError("adapter_too_large", f"The weights exceed {MAX_BYTES // 2**20} MB.")
-    who = _header(data)
+    who = card.header(data)
     if who.get("family", family) != family:
         raise EngineError(
             "adapter_other_base",
@@ -95,33 +96,20 @@ def read(data: bytes, *, family: str) -> Person:
         lora=lora,
         prompt=str(who.get("prompt", ""))[:200],
         sha256=hashlib.sha256(data).hexdigest(),
+        views=_views(who),
     )
-
-
-def _header(data: bytes) -> dict[str, Any]:
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > min(MAX_HEADER_BYTES, len(data) - 8):
-        raise _broken()
-    try:
-        metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-        who = json.loads(metadata.get(KEY, "{}"))
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        raise _broken() from None
-    if not isinstance(who, dict) or (who and who.get("format") != FORMAT):
-        raise _foreign()
-    return who
 
 
 def _lora(data: bytes) -> dict[str, Tensor]:
     try:
         tensors = load_tensors(data)
     except (SafetensorError, KeyError, ValueError, RuntimeError, TypeError):
-        raise _broken() from None
+        raise card.broken() from None
     found = {}
     for key, values in tensors.items():
         match = _KEY.fullmatch(key)
         if not match or not values.is_floating_point():
-            raise _foreign()
+            raise card.foreign()
         if not torch.isfinite(values.float()).all():
             raise EngineError(
                 "adapter_not_finite", "The weights contain values that are no numbers."
@@ -130,23 +118,23 @@ def _lora(data: bytes) -> dict[str, Tensor]:
     return found
 
 
+def _views(who: dict[str, Any]) -> tuple[View, ...]:
+    """Each is a picture as well."""
+    found = card.views_of(who)
+    for view in found:
+        pictures.read(view.jpeg)
+    return found
+
+
 def _references(who: dict[str, Any]) -> tuple[bytes, ...]:
     """Each is a picture: they may come from anywhere too."""
     given = who.get("references", [])
     if not isinstance(given, list) or len(given) > REFERENCES_MAX:
-        raise _foreign()
+        raise card.foreign()
     try:
         found = tuple(base64.b64decode(str(text), validate=True) for text in given)
     except (binascii.Error, ValueError):
-        raise _foreign() from None
+        raise card.foreign() from None
     for data in found:
         pictures.read(data)
     return found
-
-
-def _broken() -> EngineError:
-    return EngineError("adapter_broken", "The weights' file is damaged.")
-
-
-def _foreign() -> EngineError:
-    return EngineError("adapter_foreign", "This file holds no portrait model of ours.")

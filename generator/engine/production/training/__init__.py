@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from generator.engine.production.training.families import FAMILIES, Family
 from generator.engine.production.training.recipe import Progress, TrainingRecipe
-from generator.engine.production.training.training import train
+from generator.engine.production.training.training import kept_name, train
 
-__all__ = ["FAMILIES", "Family", "Progress", "TrainingRecipe", "train"]
+__all__ = ["FAMILIES", "Family", "Progress", "TrainingRecipe", "kept_name", "train"]

@@ -102,6 +102,8 @@ def _encode(
     prompts = list(dict.fromkeys(captions))
     words = {name: x.cpu() for name, x in family.words(base, prompts, recipe, where).items()}
     mean, spread = (x.float().cpu() for x in family.posterior(base, pixels, where))
+    if recipe.context and family.context:
+        words["context"] = family.context(mean[:1]).repeat(len(prompts), 1, 1)
     for values in (mean, spread, *words.values()):
         if not torch.isfinite(values).all():
             raise EngineError("not_finite", "The base model reads numbers that are none.")

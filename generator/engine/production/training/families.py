@@ -71,6 +71,7 @@ class Family:
     level: Callable[[Tensor, bool], Tensor]  # of chances in [0, 1), weighted or even
     wrong: Callable[[nn.Module, Batch, Tensor], Tensor]  # guess - target, (B, C, h, w) float32
     weight: Callable[[Tensor, Tensor, TrainingRecipe], Tensor]  # (B,) of levels
+    context: Callable[[Tensor], Tensor] | None = None  # (1, tokens, C) of a reference's latents
 
     def layers(self, denoiser: nn.Module) -> list[str]:
         """Names of all linear layers that learn."""
@@ -231,23 +232,36 @@ def _klein_wrong(transformer: nn.Module, batch: Batch, noises: Tensor) -> Tensor
     noisy = (1 - share) * batch.latents + share * batch.noise
     embeds = batch.words["embeds"]
     size, _, height, width = noisy.shape
+    tokens, beside = _klein_tokens(noisy).to(embeds.dtype), batch.words.get("context")
+    if beside is not None:
+        tokens = torch.cat([tokens, beside], dim=1)
     guess = transformer(
-        hidden_states=noisy.flatten(2).transpose(1, 2).to(embeds.dtype),
+        hidden_states=tokens,
         timestep=batch.level.to(embeds.dtype),
         guidance=None,
         encoder_hidden_states=embeds,
         txt_ids=_text_ids(size, embeds.shape[1], embeds.device),
-        img_ids=_image_ids(size, height, width, embeds.device),
+        img_ids=_image_ids(size, height, width, beside is not None, embeds.device),
         return_dict=False,
-    )[0]
+    )[0][:, : height * width]
     flow = batch.noise - batch.latents
     return guess.float().transpose(1, 2).reshape(flow.shape) - flow
 
 
+def _klein_tokens(latents: Tensor) -> Tensor:
+    return latents.flatten(2).transpose(1, 2)
+
+
 @lru_cache(maxsize=4)
-def _image_ids(size: int, height: int, width: int, device: torch.device) -> Tensor:
-    latents = torch.empty(size, 1, height, width)
-    return Flux2KleinPipeline._prepare_latent_ids(latents).to(device)
+def _image_ids(
+    size: int, height: int, width: int, with_context: bool, device: torch.device
+) -> Tensor:
+    """A reference is as large as what is learnt and stands where the pipeline puts its first."""
+    ids = Flux2KleinPipeline._prepare_latent_ids(torch.empty(size, 1, height, width))
+    if with_context:
+        beside = Flux2KleinPipeline._prepare_image_ids([torch.empty(1, 1, height, width)])
+        ids = torch.cat([ids, beside.repeat(size, 1, 1)], dim=1)
+    return ids.to(device)
 
 
 @lru_cache(maxsize=4)
@@ -289,5 +303,6 @@ FAMILIES = {
         level=_klein_level,
         wrong=_klein_wrong,
         weight=_klein_weight,
+        context=_klein_tokens,
     ),
 }

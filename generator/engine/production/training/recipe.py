@@ -50,11 +50,13 @@ class TrainingRecipe:
     size_px: int = 512
     prompt_tokens: int = 512  # klein reads that many, padded; fewer is faster and not the same
     seed: int = 0
+    context: bool = False  # the first picture stands beside what is learnt, as when it is drawn
+    keep_at: tuple[int, ...] = ()  # steps whose adapter is kept beside the last
     checkpoint_every_s: float = 20.0
     checkpoint_every_steps: int | None = None  # beside the seconds
 
 
-def check(recipe: TrainingRecipe, *, references: int, multiple_px: int) -> None:
+def check(recipe: TrainingRecipe, *, references: int, multiple_px: int, prior: int = 0) -> None:
     """Raises EngineError: "no_reference", "bad_recipe"."""
     if references < 1:
         raise EngineError("no_reference", "Give at least one picture of the person.")
@@ -68,6 +70,8 @@ def check(recipe: TrainingRecipe, *, references: int, multiple_px: int) -> None:
         raise _bad("Choose a learning rate above 0.")
     if recipe.size_px < 2 * multiple_px or recipe.size_px % multiple_px:
         raise _bad(f"Choose a size that {multiple_px} divides, from {2 * multiple_px} pixels.")
+    if recipe.context and prior:
+        raise _bad("With a reference beside them all pictures are of that person.")
     if not 0 <= recipe.ema < 1 or not 0 <= recipe.background <= 1:
         raise _bad("An average lies below 1, and a background counts from 0 to 1.")
 
@@ -77,7 +81,7 @@ def name(
 ) -> str:
     """A hash of everything that decides the outcome: whose checkpoint it is."""
     decided = asdict(recipe)
-    del decided["checkpoint_every_s"], decided["checkpoint_every_steps"]
+    del decided["checkpoint_every_s"], decided["checkpoint_every_steps"], decided["keep_at"]
     words = {
         "format": FORMAT,
         "family": family,

@@ -54,7 +54,7 @@ def train(
     "out_of_memory".
     """
     row = FAMILIES[family] if isinstance(family, str) else family
-    check(recipe, references=len(references), multiple_px=row.multiple_px)
+    check(recipe, references=len(references), multiple_px=row.multiple_px, prior=len(prior))
     on = torch.device(device)
     where = Where(on, dtype or (torch.float32 if on.type == "cpu" else torch.bfloat16))
     given = Given(references, list(masks) or [None] * len(references), prior)
@@ -141,6 +141,8 @@ def _run(trainer: Trainer, watch: Watch) -> None:
             loss, is_lost = trainer.look()
             if is_lost:
                 done = trainer.heal()
+        if done in recipe.keep_at:  # before a checkpoint that would go on behind it
+            _write(trainer.course, trainer.adapter(), kept_name(done))
         if _is_due(recipe, done, saved_at):
             trainer.save(done)
             saved_at = time.monotonic()
@@ -154,9 +156,15 @@ def _is_due(recipe: TrainingRecipe, done: int, saved_at: float) -> bool:
     return time.monotonic() - saved_at >= recipe.checkpoint_every_s
 
 
-def _write(course: Course, tensors: dict[str, Tensor]) -> Path:
-    path = course.folder / ADAPTER
-    part = path.with_name(f"{ADAPTER}.part")
+def kept_name(step: int) -> str:
+    """The file of an adapter that is kept on the way."""
+    return f"adapter-{step}.safetensors"
+
+
+def _write(course: Course, tensors: dict[str, Tensor], name: str = ADAPTER) -> Path:
+    path = course.folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{name}.part")
     part.write_bytes(save(tensors, metadata={"format": "pt"}))
     part.replace(path)
     return path
