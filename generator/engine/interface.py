@@ -134,6 +134,8 @@ class GenerateRequest:
     recognise: bool = False  # adapters are candidates: whoever of them is seen in `image`
     best_of: int = 1  # pictures drawn for each one given, the one most like its people is kept
     likeness_floor: int = 0  # 0..100: a picture below is drawn once more
+    # x, y, w, h as fractions for each adapter: where they stand. Empty: in their order
+    regions: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)

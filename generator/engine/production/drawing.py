@@ -26,6 +26,7 @@ from generator.engine.production import tiles, words
 from generator.engine.production.families import Asked
 from generator.engine.production.likeness import Face, Faces, Known, assigned
 from generator.engine.production.person import Person
+from generator.engine.production.regions import Box, side_by_side
 from generator.engine.production.serving import Server
 from generator.engine.wording import REFERENCE, clean
 
@@ -78,7 +79,8 @@ class Drawing:
             references=(*references, *(self._sent(pictures.read(data)) for data in given)),
         )
         if len(cast.people) > 1:
-            return self._group(asked, cast)
+            owners: list[int | None] = [row for row, n in enumerate(counts) for _ in range(n)]
+            return self._group(asked, cast, request.regions, owners + [None] * len(given))
         return self._made(asked, cast.people[0] if cast.people else None)
 
     def _made(self, asked: Asked, person: Person | None) -> Make:
@@ -88,13 +90,25 @@ class Drawing:
 
         return make
 
-    def _group(self, asked: Asked, cast: Cast) -> Make:
-        """All by their references at once, then each face by its own reference and adapter."""
+    def _group(
+        self, asked: Asked, cast: Cast, boxes: Sequence[Box], owners: Sequence[int | None]
+    ) -> Make:
+        """All by their references at once, then each face by its own reference and adapter.
+
+        Adapters are worn together, each in its place, where boxes were drawn, and where no face
+        can be found to be repaired.
+        """
+        layout = None
+        if boxes or (not self.faces and any(person.lora for person in cast.people)):
+            places = boxes or side_by_side(len(cast.people))
+            layout = self.server.family.layout(asked, places, owners)
 
         def make(seed: int, index: int, on_step: OnStep | None) -> Image.Image:
-            drawn = self.server.alone(
-                replace(asked, seed=seed), None, telling(on_step, index, share=0.5)
-            )
+            one, told = replace(asked, seed=seed), telling(on_step, index, share=0.5)
+            if layout:
+                drawn = self.server.together(one, cast.people, layout, told)
+            else:
+                drawn = self.server.alone(one, None, told)
             return self._repaired(drawn, asked, cast, seed, telling(on_step, index, start=0.5))
 
         return make

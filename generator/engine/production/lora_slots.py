@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generator.engine.interface import EngineError
+from generator.engine.production.regions import Layout
 
 KEPT = 64  # adapters kept ready; 33 to 47 MB each at rank 16
 
@@ -27,9 +28,17 @@ class Slot(nn.Module):
 
     worn_a: Tensor | None = None  # (r, in) for all rows, or (rows, in, r)
     worn_b: Tensor | None = None  # (out, r), or (rows, r, out)
+    worn_apart: tuple[tuple[int, Tensor, Tensor], ...] = ()  # person, A and B as for all rows
+    layout: Layout | None = None  # how much each of these counts at each token
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = super().forward(x)
+        if self.layout:
+            shares = self.layout.of(x.shape[1] if x.ndim == 3 else 0).to(x)
+            for person, a, b in self.worn_apart:
+                part = shares[person] if x.ndim == 3 else shares[person, 0]
+                out = out + part * F.linear(F.linear(x, a), b)
+            return out
         a, b = self.worn_a, self.worn_b
         if a is None or b is None:
             return out
@@ -149,6 +158,19 @@ class Wardrobe:
             layer.worn_b = torch.stack([pair[1][:, :rank].T for pair in pairs])  # type: ignore[assignment]
         self._worn = names
 
+    def put_on_apart(self, garments: Sequence[Garment | None], layout: Layout) -> None:
+        """All of them at once, each at its own tokens."""
+        names = tuple(sorted({name for one in garments if one for name in one.names}))
+        self._install(names)
+        self._take_off_others(())
+        for name in names:
+            self._layers[name].layout = layout  # type: ignore[assignment]
+            found = [(person, one, one.names.index(name)) for person, one in enumerate(garments)
+                     if one and name in one.names]  # fmt: skip
+            worn = tuple((person, one.a[at], one.b[at]) for person, one, at in found)
+            self._layers[name].worn_apart = worn  # type: ignore[assignment]
+        self._worn = names
+
     def take_off(self) -> None:
         """The denoiser is the base model's own again."""
         self._take_off_others(())
@@ -166,7 +188,19 @@ class Wardrobe:
         finally:
             self.take_off()
 
+    @contextmanager
+    def wearing_apart(self, garments: Sequence[Garment | None], layout: Layout) -> Iterator[None]:
+        """Several in one picture, as `layout` says."""
+        self.put_on_apart(garments, layout)
+        try:
+            yield
+        finally:
+            self.take_off()
+
     def _take_off_others(self, names: tuple[str, ...]) -> None:
+        for name in self._worn:
+            self._layers[name].worn_apart = ()  # type: ignore[assignment]
+            self._layers[name].layout = None  # type: ignore[assignment]
         for name in set(self._worn) - set(names):
             layer = self._layers[name]
             layer.worn_a = layer.worn_b = None  # type: ignore[assignment]

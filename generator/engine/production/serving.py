@@ -16,6 +16,7 @@ from generator.engine.interface import Canceled, EngineError
 from generator.engine.production.families import Asked, Family, Tell
 from generator.engine.production.lora_slots import Garment, Wardrobe
 from generator.engine.production.person import Person
+from generator.engine.production.regions import Layout
 
 RANK = 32  # widest adapter that is worn; slots of this rank are made where one is first needed
 
@@ -47,6 +48,13 @@ class Server:
     def alone(self, asked: Asked, person: Person | None, tell: Tell) -> Image.Image:
         """One picture, the same whatever else is asked for."""
         with self.wardrobe.wearing([self.garment(person)]):
+            return self.family.draw([asked], tell)[0]
+
+    def together(
+        self, asked: Asked, people: Sequence[Person], layout: Layout, tell: Tell
+    ) -> Image.Image:
+        """One picture of several, each worn where `layout` says."""
+        with self.wardrobe.wearing_apart([self.garment(person) for person in people], layout):
             return self.family.draw([asked], tell)[0]
 
     def render(

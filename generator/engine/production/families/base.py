@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from generator.engine.interface import Description, EngineError
 from generator.engine.production.memory import Plan
+from generator.engine.production.regions import Box
 
 Tell = Callable[[int, int], None]
 """(done, total) steps of one call. May raise, which is how a call is canceled."""
@@ -158,6 +159,11 @@ class Family:
 
     def _draw(self, asked: Sequence[Asked], tell: Tell) -> list[Image.Image]:
         raise EngineError("bad_request", "This engine draws no pictures.")
+
+    def layout(self, asked: Asked, boxes: Sequence[Box], owners: Sequence[int | None]) -> Any:
+        """Where adapters of several people count, `owners` says whose each reference is; None
+        where nothing of the kind is known of this family."""
+        return None
 
     def unload(self) -> None:
         """Give memory back."""

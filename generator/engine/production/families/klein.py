@@ -19,6 +19,7 @@ from generator.engine.production.families.base import (
     kept_outside,
     telling,
 )
+from generator.engine.production.regions import Box, Layout, layout
 
 MASKED_STRENGTH = 0.95  # of an inpainting that says nothing else: 1 would forget the picture
 LEAST_STEPS = 2  # an inpainting keeps at least that many of a distilled model's four
@@ -51,6 +52,18 @@ class Klein(Family):
 
         found: Tensor = self.remembered((prompt,), make)[0]
         return found
+
+    def layout(
+        self, asked: Asked, boxes: Sequence[Box], owners: Sequence[int | None]
+    ) -> Layout | None:
+        step = self.multiple_px
+        counts = [(one.width // step) * (one.height // step) for one in asked.references]
+        return layout(
+            boxes,
+            words=self.prompt_tokens,
+            size=(asked.width // step, asked.height // step),
+            references=list(zip(owners, counts, strict=True)),
+        )
 
     def _draw(self, asked: Sequence[Asked], tell: Tell) -> list[Image.Image]:
         first = asked[0]
