@@ -47,6 +47,7 @@ RUNGS = (
     Plan("bfloat16", quantise="fp8", offload="model", tiling=True),
     Plan("bfloat16", quantise="nf4", offload="model", tiling=True),
     Plan("bfloat16", offload="group", tiling=True),
+    Plan("bfloat16", quantise="fp8", offload="group", tiling=True),
 )
 CPU = Plan("float32", batch=BATCH_MAX)
 
