@@ -40,13 +40,14 @@ def make(name: str, folder: Path) -> Path:
         "sdxl": tiny_checkpoints.sdxl,
         "qwen-edit": tiny_checkpoints_more.qwen_edit,
         "wan": tiny_checkpoints_more.wan,
+        "wan-animate": tiny_checkpoints_more.wan_animate,
     }
     build[name](folder)
     if name == "klein":
         tiny_checkpoints.klein(folder / "train", seed=0)
     if name == "sdxl":
         tiny_checkpoints_more.ip_adapter(folder / "ip_adapter")
-    if name != "wan":
+    if not name.startswith("wan"):
         tiny_checkpoints_more.wan(folder / "video")
     return folder
 

@@ -1,6 +1,7 @@
-"""Two more base models, true in every format and tiny in every size; see `tiny_checkpoints`.
+"""More base models, true in every format and tiny in every size; see `tiny_checkpoints`.
 
-wan(tmp_path / "wan"); qwen_edit(tmp_path / "qwen"); ip_adapter(tmp_path / "sdxl" / "ip_adapter")
+wan(tmp_path / "wan"); wan_animate(tmp_path / "animate"); qwen_edit(tmp_path / "qwen")
+ip_adapter(tmp_path / "sdxl" / "ip_adapter")
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from diffusers import (
     QwenImageEditPlusPipeline,
     QwenImageTransformer2DModel,
     UniPCMultistepScheduler,
+    WanAnimatePipeline,
+    WanAnimateTransformer3DModel,
     WanImageToVideoPipeline,
     WanTransformer3DModel,
 )
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import (
+    CLIPImageProcessor,
     CLIPVisionConfig,
+    CLIPVisionModel,
     CLIPVisionModelWithProjection,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
@@ -70,6 +75,42 @@ def wan(folder: Path, *, seed: int = 0) -> Path:
                 rope_max_seq_len=64,
             ),
             expand_timesteps=True,
+        )  # fmt: skip
+    return _saved(pipe, folder)
+
+
+def wan_animate(folder: Path, *, seed: int = 0) -> Path:
+    """As Wan2.2-Animate-14B: skeletons, a motion encoder for faces, CLIP for the person."""
+    with _random(seed):
+        pipe = WanAnimatePipeline(
+            tokenizer=_t5_tokenizer(),
+            text_encoder=UMT5EncoderModel(
+                UMT5Config(
+                    vocab_size=len(_t5_tokenizer()), d_model=32, d_kv=8, d_ff=32, num_layers=2,
+                    num_heads=4,
+                )
+            ),
+            vae=AutoencoderKLWan(
+                base_dim=4, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
+                temperal_downsample=[False, True, True],
+            ),
+            scheduler=UniPCMultistepScheduler(
+                prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+            ),
+            image_processor=CLIPImageProcessor(size=8, crop_size=8),
+            image_encoder=CLIPVisionModel(
+                CLIPVisionConfig(
+                    hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+                    image_size=8, patch_size=2, projection_dim=8,
+                )
+            ),
+            transformer=WanAnimateTransformer3DModel(
+                num_attention_heads=2, attention_head_dim=12, in_channels=36, latent_channels=16,
+                out_channels=16, text_dim=32, freq_dim=32, ffn_dim=32, num_layers=2, image_dim=8,
+                rope_max_seq_len=32, motion_encoder_channel_sizes={"4": 16, "8": 16, "16": 16},
+                motion_encoder_size=16, motion_style_dim=8, motion_dim=4, motion_encoder_dim=16,
+                face_encoder_hidden_dim=16, face_encoder_num_heads=2, inject_face_latents_blocks=2,
+            ),
         )  # fmt: skip
     return _saved(pipe, folder)
 

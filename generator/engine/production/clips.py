@@ -30,7 +30,8 @@ def filmed(
 ) -> Frames:
     """The frames. Steps of a request are those of its still; a clip takes its own engine's."""
     weights = warm.filmed
-    width, height = _size(still, FILM_PX if warm.weights.video else warm.description.size_px)
+    side = FILM_PX if warm.weights.video else warm.description.size_px
+    width, height = fitting(still, side, step=Wan.multiple_px)
     asked = Asked(
         prompt=clean(", ".join(part for part in (request.prompt, *request.moves) if part)),
         seed=seed,
@@ -51,10 +52,9 @@ def _steps(warm: Warm, request: AnimateRequest) -> int:
     return own if own and not warm.weights.video else warm.filmed.steps
 
 
-def _size(still: Image.Image, side: int) -> tuple[int, int]:
-    """The still's shape with a shorter side of at most `side`."""
+def fitting(still: Image.Image, side: int, *, step: int) -> tuple[int, int]:
+    """The still's shape with a shorter side of at most `side`, both divided by `step`."""
     scale = min(1.0, side / min(still.size))
-    step = Wan.multiple_px
     width, height = (max(step, round(s * scale / step) * step) for s in still.size)
     return width, height
 

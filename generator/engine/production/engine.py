@@ -26,7 +26,8 @@ from generator.engine.interface import (
 )
 from generator.engine.production import clips, finding, learning, weights
 from generator.engine.production import person as files
-from generator.engine.production.drawing import Cast, Drawing, spoken_of
+from generator.engine.production.drawing import Cast, Drawing, spoken_of, telling
+from generator.engine.production.families import Asked, Moving, WanAnimate
 from generator.engine.production.likeness import Faces
 from generator.engine.production.person import Person
 from generator.engine.production.warm import Warm
@@ -170,6 +171,37 @@ class ProductionEngine:
         people = [files.read(data, family=self.warm.weights.family) for data in adapters]
         known = [self.faces.know(each.pictures) if self.faces else None for each in people]
         return clips.clip(request, frames, seed, self.faces, [one for one in known if one])
+
+    def replace(
+        self,
+        image: bytes,
+        moving: Moving,
+        *,
+        prompt: str = "",
+        seed: int = 0,
+        on_step: OnStep | None = None,
+    ) -> clips.Frames:
+        """(frames, H, W, 3): whoever is in `image` in the place of the person in a clip.
+
+        Raises EngineError: "bad_request" (this engine does not do that, a clip that was prepared
+        in part), "bad_picture".
+        """
+        if "replace" not in self.description.kinds:
+            raise EngineError("bad_request", f"{self.description.title} replaces nobody in clips.")
+        moving.check()
+        given, found = pictures.read(image), self.warm.weights
+        width, height = clips.fitting(moving.frames[0], self.description.size_px, step=16)
+        asked = Asked(
+            prompt=prompt, seed=seed, width=width, height=height, steps=found.steps,
+            guidance=found.guidance, image=given,
+        )  # fmt: skip
+
+        def drawn() -> clips.Frames:
+            family = self.warm.base
+            assert isinstance(family, WanAnimate)
+            return family.replaced(asked, moving, tell=telling(on_step, 0))
+
+        return self.warm.with_room(drawn)
 
     def _still(
         self,
