@@ -6,7 +6,7 @@ Errors stop `manage.py studio`; those of the deployment part (`--deploy`) do not
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from generator.engine import registry
-from generator.engine.interface import EngineError
+from generator.engine.interface import Description, EngineError
 from generator.jobs import blocked
 
 Configs = Sequence[AppConfig] | None
@@ -77,14 +77,36 @@ def check_engine_may_be_used(app_configs: Configs = None, **kwargs: Any) -> list
         engine = registry.describe(settings.ENGINE_IMAGE)
     except EngineError as error:
         return [Error(error.message, hint="Change ENGINE_IMAGE.", id="studio.E005")]
-    if not settings.COMMERCIAL_ONLY or engine.commercial:
-        return []
     return [
         Error(
-            f"{engine.title} may not be used commercially ({engine.licence}).",
+            why,
             hint="Choose another ENGINE_IMAGE, or leave COMMERCIAL_ONLY blank.",
             id="studio.E004",
         )
+        for why in _refusals(engine)
+    ]
+
+
+def _refusals(engine: Description) -> Iterator[str]:
+    """Of the engine, and of the one that makes its clips."""
+    weights = registry.weights_of(engine.name)
+    others = [registry.describe(weights.video)] if weights and weights.video else []
+    for each in (engine, *others):
+        if why := registry.refusal(each, commercial_only=settings.COMMERCIAL_ONLY):
+            yield why
+
+
+@register(Tags.compatibility)
+def check_face_files(app_configs: Configs = None, **kwargs: Any) -> list[CheckMessage]:
+    """One of the two measures nothing, and a name that is misspelt neither."""
+    given = {name: getattr(settings, name) for name in ("FACE_DETECTOR", "FACE_EMBEDDER")}
+    if any(given.values()) and not all(given.values()):
+        lacking = next(name for name, path in given.items() if not path)
+        return [Error(f"{lacking} is blank: likeness needs both files.", id="studio.E011")]
+    return [
+        Error(f"{name} names no file ({path}).", id="studio.E011")
+        for name, path in given.items()
+        if path and not Path(path).is_file()
     ]
 
 

@@ -3,7 +3,7 @@
 Environment (also read from `.env`): SECRET_KEY, SITE_URL, ALLOWED_HOSTS, DEBUG, VAR_DIR,
 DATABASE_URL, REDIS_URL, BROKER_URL, EMAIL_URL, STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET,
 STRIPE_API_BASE, ENGINE_IMAGE, COMMERCIAL_ONLY, TRUSTED_PROXY, ENGINE_THREADS,
-FETCH_ALLOW, BLOCKED_WORDS.
+FACE_DETECTOR, FACE_EMBEDDER, FETCH_ALLOW, BLOCKED_WORDS.
 """
 
 from __future__ import annotations
@@ -317,6 +317,10 @@ DEFAULT_PLAN = env.str("DEFAULT_PLAN", default="")  # blank: the file's own defa
 ENGINE_IMAGE = env.str("ENGINE_IMAGE", default="") or "miniature"
 ENGINE_WEIGHTS = env.str("ENGINE_WEIGHTS", default="")  # blank: the engine's own folder
 COMMERCIAL_ONLY = env.bool("COMMERCIAL_ONLY", default=False)
+# ONNX files with which the engines for a GPU find faces and tell them apart: YuNet and AuraFace, or
+# others in their formats. Blank: likeness is not measured there, and pages say so.
+FACE_DETECTOR = env.str("FACE_DETECTOR", default="")
+FACE_EMBEDDER = env.str("FACE_EMBEDDER", default="")
 ENGINE_THREADS = env.int("ENGINE_THREADS", default=0)  # 0: let the engine decide
 
 # --- language and time ------------------------------------------------------

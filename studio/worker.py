@@ -32,7 +32,16 @@ def prepare() -> None:
     # By default twice as many messages as threads are taken and then wait behind a long job.
     os.environ.setdefault("dramatiq_queue_prefetch", "1")
     importlib.import_module("django").setup()
+    refuse_what_may_not_be_used()
     importlib.import_module("generator.jobs.actors")
+
+
+def refuse_what_may_not_be_used() -> None:
+    """A worker of its own runs no `manage.py`, so it asks about its engine itself."""
+    checks = importlib.import_module("django.core.checks")
+    found = checks.run_checks(tags=[checks.Tags.compatibility])
+    if wrong := [message for message in found if message.is_serious()]:
+        raise SystemExit("\n".join(f"{message.msg} {message.hint or ''}" for message in wrong))
 
 
 def main() -> None:

@@ -137,6 +137,11 @@ def test_words_point_at_pictures(
     assert (asked.rest, set(asked.names)) == (rest, names)
 
 
+def test_a_pointer_can_be_given_another_number() -> None:
+    words = "put image 1 before the background of the second photo"
+    assert borrowing.repointed(words, 4) == "put image 1 before the background of the image 4"
+
+
 def test_an_edit_is_the_same_for_a_seed_and_keeps_the_pictures_size(
     engine: DiffusersEngine, picture: bytes
 ) -> None:

@@ -152,6 +152,17 @@ def test_an_unknown_engine_is_refused(settings: Settings) -> None:
     assert ids(own.check_engine_may_be_used()) == ["studio.E005"]
 
 
+def test_face_files_are_two_and_there(settings: Settings, tmp_path: Path) -> None:
+    assert not own.check_face_files()
+    settings.FACE_DETECTOR = str(tmp_path / "yunet.onnx")
+    assert ids(own.check_face_files()) == ["studio.E011"]
+    settings.FACE_EMBEDDER = str(tmp_path / "auraface.onnx")
+    assert ids(own.check_face_files()) == ["studio.E011"] * 2
+    for name in ("yunet.onnx", "auraface.onnx"):
+        (tmp_path / name).write_bytes(b"")
+    assert not own.check_face_files()
+
+
 def test_an_exemption_from_fetching_rules_is_a_host_and_a_port(settings: Settings) -> None:
     settings.FETCH_ALLOW = ["store.lan:9000", "[fd00::5]:80", "127.0.0.1:1"]
     assert not own.check_fetch_exemptions()

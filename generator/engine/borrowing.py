@@ -43,6 +43,11 @@ def pointed_at(prompt: str, pictures: int) -> int | None:
     return None
 
 
+def repointed(prompt: str, number: int) -> str:
+    """For an engine that sees the other picture as that one of all it is given."""
+    return _POINTER.sub(lambda m: f"image {number}" if _number(m, 2) > 1 else m[0], prompt)
+
+
 def asked(prompt: str) -> Asked:
     """Clauses that point at another picture become names of attributes."""
     rest: list[str] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from generator.engine.framing import AUTO, RATIOS
 from generator.engine.interface import (
     AnimateRequest,
@@ -73,3 +75,12 @@ def _either(names: tuple[str, ...]) -> str:
 
 def _bad(message: str) -> EngineError:
     return EngineError("bad_request", message)
+
+
+def regions(boxes: Sequence[tuple[float, float, float, float]], people: int) -> None:
+    """One for each person, within the picture."""
+    if boxes and len(boxes) != people:
+        raise EngineError("bad_request", "Draw one box for each person, or none at all.")
+    for left, top, width, height in boxes:
+        if not (0 <= left < left + width <= 1 and 0 <= top < top + height <= 1):
+            raise EngineError("bad_request", "A box has to lie within the picture.")

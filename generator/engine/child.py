@@ -49,6 +49,7 @@ class Settings:
     weights: str | None
     commercial_only: bool
     parent_pid: int
+    face_files: tuple[str, str] = ("", "")  # detector, embedder
 
 
 class _Session:
@@ -129,8 +130,13 @@ def _load(session: _Session, settings: Settings) -> Engine:
     session.step(Step("load", 0, 1))
     start = time.perf_counter()
     weights = Path(settings.weights) if settings.weights else None
+    detector, embedder = (Path(name) if name else None for name in settings.face_files)
     engine = registry.load(
-        settings.engine, weights=weights, commercial_only=settings.commercial_only
+        settings.engine,
+        weights=weights,
+        detector=detector,
+        embedder=embedder,
+        commercial_only=settings.commercial_only,
     )
     session.pipe.send(("loaded", time.perf_counter() - start))
     session.step(Step("load", 1, 1))

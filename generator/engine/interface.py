@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 Kind = Literal["face", "image", "edit", "enhance", "restyle", "vary"]
-Tier = Literal["instant", "trained"]
+Tier = Literal["instant", "fast", "trained"]
 
 OnStep = Callable[["Step"], None]
 """Called by the engine after every step. May raise to stop the call."""
@@ -40,7 +40,7 @@ class Canceled(Exception):
 class Step:
     """One sign of life: `done` of `total` steps of `phase`."""
 
-    phase: str  # "load", "read", "train", "draw", "save"
+    phase: str  # "load", "read", "views", "train", "draw", "save"
     done: int
     total: int
     index: int = 0  # which picture of the request this is about
@@ -77,17 +77,28 @@ class Description:
     aspect_ratios: tuple[str, ...] = ("auto",)
     pair_ratios: tuple[str, ...] = ("auto",)  # those that two people fit in
     notes: str = ""  # what a person who chooses an engine should know
+    licence_url: str = ""  # where the licence was read
+    verified: bool = True  # false: only hearsay says what the licence is
+    references_max: int = 20  # pictures of one person that are looked at
+    needs: tuple[str, ...] = ()  # packages beside requirements.txt
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how hard the tier "trained" learns. `None`: the engine's own choice."""
+    """How long and how hard a person is learnt. `None`: the engine's own choice.
+
+    The tier "fast" makes `views` of the person and learns those: of `earlier`, a file that it
+    made, all but the `rejected` ones are kept, which are named as `card.View.name` does.
+    """
 
     steps: int | None = None
     learning_rate: float | None = None
     rank: int | None = None
     checkpoint_every_s: float = 1.0  # measured: one write takes about 10 ms
     evaluation_images: int | None = None  # pictures drawn for `TrainedAdapter.likeness`
+    views: int | None = None
+    earlier: bytes = b""
+    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,8 @@ class GenerateRequest:
     recognise: bool = False  # adapters are candidates: whoever of them is seen in `image`
     best_of: int = 1  # pictures drawn for each one given, the one most like its people is kept
     likeness_floor: int = 0  # 0..100: a picture below is drawn once more
+    # x, y, w, h as fractions for each adapter: where they stand. Empty: in their order
+    regions: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,7 +222,7 @@ class Sighting:
 @dataclass(frozen=True)
 class TrainedAdapter:
     safetensors: bytes  # LoRA in diffusers' key format, identity tokens in the metadata
-    likeness: int  # mean over evaluation pictures, 0..100
+    likeness: int | None  # mean over evaluation pictures, 0..100; None: nothing to measure with
     preview: bytes | None = None  # PNG: the person drawn by the new adapter
 
 

@@ -77,12 +77,16 @@ class EngineProcess:
         threads: int | None = None,
         weights: Path | None = None,
         commercial_only: bool = False,
+        detector: Path | None = None,
+        embedder: Path | None = None,
     ) -> None:
-        """`weights`: another folder than the engine's own. Starts nothing yet."""
+        """`weights`: another folder than the engine's own. `detector` and `embedder`: files that
+        engines without a reader of faces measure with. Starts nothing yet."""
         self.engine = engine
         self.threads = threads or default_threads()
         self.weights = str(weights) if weights else None
         self.commercial_only = commercial_only
+        self.face_files = (str(detector or ""), str(embedder or ""))
         self.load_s: float | None = None  # how long the last child took to load its base
         self.peak_rss_mb = 0.0  # the highest any child reported
         self._child: SpawnProcess | None = None
@@ -167,7 +171,12 @@ class EngineProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         settings = child.Settings(
-            self.engine, self.threads, self.weights, self.commercial_only, os.getpid()
+            self.engine,
+            self.threads,
+            self.weights,
+            self.commercial_only,
+            os.getpid(),
+            self.face_files,
         )
         # daemon: ended together with this process instead of being waited for.
         process = context.Process(

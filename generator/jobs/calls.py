@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from generator.assets.models import Asset
+from generator.engine import registry
 from generator.engine.interface import (
     AnimateCall,
     AnimateRequest,
     GenerateCall,
     GenerateRequest,
+    Recipe,
+    Tier,
     TrainCall,
 )
 from generator.jobs import requests, services
@@ -21,12 +24,30 @@ def of_training(training: Training) -> TrainCall:
     folder.mkdir(parents=True, exist_ok=True)
     person = training.portrait_model
     further = person.further_references.select_related("asset")
+    tier = _tier(training)
     return TrainCall(
         references=[read(person.reference.file), *(read(one.asset.file) for one in further)],
-        tier="instant" if training.tier == "instant" else "trained",
+        tier=tier,
         seed=training.seed,
         resume_dir=str(folder),
+        recipe=_recipe(training) if tier == "fast" else None,
     )
+
+
+def _tier(training: Training) -> Tier:
+    """Not every engine makes views of somebody: "fast" is then a training of the photos."""
+    if training.tier == "instant":
+        return "instant"
+    makes_views = "fast" in registry.describe(training.engine).tiers
+    return "fast" if training.tier == "fast" and makes_views else "trained"
+
+
+def _recipe(training: Training) -> Recipe:
+    """What was rejected of the sheet they have is made anew, the rest is kept."""
+    weights = training.portrait_model.weights
+    if not (training.rejected_views and weights):
+        return Recipe()
+    return Recipe(earlier=read(weights), rejected=tuple(training.rejected_views))
 
 
 def of_generation(generation: Generation) -> GenerateCall | AnimateCall:

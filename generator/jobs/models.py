@@ -38,7 +38,7 @@ class Job(models.Model):
     engine_errors = models.PositiveSmallIntegerField(default=0)  # at most 3
     infrastructure_deaths = models.PositiveSmallIntegerField(default=0)  # at most 5
     cancel_requested = models.BooleanField(default=False)
-    phase = models.CharField(max_length=16, blank=True)  # "load", "read", "train", "draw", "save"
+    phase = models.CharField(max_length=16, blank=True)  # as `Step.phase`
     done = models.PositiveIntegerField(default=0)  # steps of the whole job, monotonic per attempt
     total = models.PositiveIntegerField(default=0)
     preview = models.BinaryField(null=True, blank=True)  # JPEG, at most 128 px a side
@@ -94,6 +94,7 @@ class Training(Job):
         "generator.PortraitModel", on_delete=models.CASCADE, related_name="trainings"
     )
     tier = models.CharField(max_length=8, default="trained")
+    rejected_views = models.JSONField(default=list, blank=True)  # names, see `portraits.sheets`
     told_at = models.DateTimeField(null=True, blank=True)  # its owner saw its end, or was written
 
     class Meta:

@@ -43,7 +43,7 @@ GRACE_S = 5.0  # for that; the supervisor kills after 10 s
 
 # Where in the whole job (of 1000) each phase begins; measured on the embedded base model.
 BEGINS = {
-    "training": {"load": 0, "read": 20, "train": 50, "draw": 900, "save": 980},
+    "training": {"load": 0, "read": 20, "views": 30, "train": 50, "draw": 900, "save": 980},
     "photoset": {"read": 0, "load": 700, "find": 750},
     "generation": {"load": 0, "read": 30, "draw": 50, "save": 980},
 }
@@ -139,6 +139,8 @@ class Runner:
             threads=settings.ENGINE_THREADS or None,
             weights=Path(settings.ENGINE_WEIGHTS) if settings.ENGINE_WEIGHTS else None,
             commercial_only=settings.COMMERCIAL_ONLY,
+            detector=Path(settings.FACE_DETECTOR) if settings.FACE_DETECTOR else None,
+            embedder=Path(settings.FACE_EMBEDDER) if settings.FACE_EMBEDDER else None,
         )
         self.draining = threading.Event()
         self.turn = threading.Lock()  # a job waiting for its engine would lose its lease

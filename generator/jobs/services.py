@@ -139,6 +139,7 @@ def start_training(
     id: uuid.UUID,
     subscription: Subscription,
     tier: str = "trained",
+    rejected_views: Sequence[str] = (),
 ) -> Training:
     """Charge for and queue a training, in the caller's transaction and under its lock."""
     surplus.check_usable(portrait_model, portrait_model.owner)
@@ -149,6 +150,7 @@ def start_training(
         owner_id=portrait_model.owner_id,
         portrait_model=portrait_model,
         tier=tier,
+        rejected_views=list(rejected_views),
         seed=secrets.randbelow(SEED_MAX),
         engine=settings.ENGINE_IMAGE,
         charged=cost("training"),

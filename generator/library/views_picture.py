@@ -59,7 +59,16 @@ def context(request: HttpRequest, asset: Asset, *, is_own: bool) -> dict[str, An
         "share_url": share_url(request, asset) if is_own else "",
         "folders": Folder.objects.filter(owner=asset.owner_id) if is_own else [],
         "engine": registry.describe(generation.engine),
+        "is_unmeasured": _is_unmeasured(asset),
     }
+
+
+def _is_unmeasured(asset: Asset) -> bool:
+    """Somebody was asked for, and the engine had no face files to look for them with."""
+    generation = asset.generation
+    if generation is None or generation.portrait_model_id is None or asset.likeness is not None:
+        return False
+    return registry.weights_of(generation.engine) is not None
 
 
 def faces_of(asset: Asset) -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ STATE_WORDS = {
 PHASE_WORDS = {
     "load": "Waking up",
     "read": "Reading the reference",
+    "views": "Making views of the face",
     "train": "Learning the face",
     "draw": "Drawing",
     "save": "Saving",

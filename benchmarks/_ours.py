@@ -1,0 +1,30 @@
+"""Our training as a process of its own, with no more imported than it needs. See trainer.py."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from generator.engine.production.training import TrainingRecipe, train
+
+
+def main() -> None:
+    """Arguments: family, base, folder of pictures, folder to work in, recipe as JSON."""
+    family, *folders, recipe = sys.argv[1:]
+    base, photos, work = (Path(folder) for folder in folders)
+    shutil.rmtree(work, ignore_errors=True)
+    train(
+        family,
+        base,
+        [path.read_bytes() for path in sorted(photos.iterdir())],
+        TrainingRecipe(**json.loads(recipe)),
+        work_dir=work,
+        on_progress=lambda progress: None,
+        should_cancel=lambda: False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Production engines: photoreal people on a GPU, by diffusers."""

@@ -1,0 +1,187 @@
+"""How an engine learns a person: by keeping their pictures, and by a training on its base, of
+their photos or of an identity sheet as well."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+from safetensors.torch import load as load_tensors
+
+from generator.engine import pictures
+from generator.engine.interface import GenerateRequest, OnStep, Recipe, Step, Tier
+from generator.engine.production import card, sheet, words
+from generator.engine.production import person as files
+from generator.engine.production.card import View
+from generator.engine.production.drawing import Cast, Drawing
+from generator.engine.production.likeness import Faces
+from generator.engine.production.person import Person
+from generator.engine.production.training import FAMILIES, TrainingRecipe, kept_name, train
+from generator.engine.production.warm import TRAIN, Warm
+
+STEPS = 600  # 500 to 600 at batch 1 made a likeness in published runs; see docs of the catalogue
+FAST_STEPS = 400
+SMALLEST_PX = 64
+REAL = 0.4  # of what is learnt from a sheet, photos: views repeat an engine's own mistakes
+CHOICES = (0.5, 0.75)  # of the steps: beside the end, what likeness may choose
+
+
+def learnt(
+    warm: Warm,
+    faces: Faces | None,
+    references: Sequence[bytes],
+    tier: Tier,
+    recipe: Recipe,
+    *,
+    seed: int,
+    folder: Path | None,
+    on_step: OnStep,
+) -> list[Person]:
+    """The person at the end of a training, and before it where likeness can choose between them.
+
+    Raises EngineError: "bad_picture", "too_few_views", and what `training.train` raises.
+    """
+    on_step(Step("read", 0, 1))
+    side = warm.weights.reference_px
+    kept = tuple(files.kept(data, side) for data in references[: files.REFERENCES_MAX])
+    person = Person(warm.weights.family, tier, kept)
+    on_step(Step("read", 1, 1))
+    if tier != "trained":
+        warm.base.check_looks(warm.description)
+    if tier == "instant":
+        return [person]
+    with ExitStack() as stack:
+        work = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if tier == "fast":
+            found = _views(warm, faces, person, recipe, seed=seed, folder=work, tell=on_step)
+            person = replace(person, views=tuple(found))
+        measured = faces is not None and recipe.evaluation_images != 0
+        return _trained(warm, person, references, recipe, work, seed, on_step, measured=measured)
+
+
+def _trained(
+    warm: Warm,
+    person: Person,
+    references: Sequence[bytes],
+    recipe: Recipe,
+    work: Path,
+    seed: int,
+    on_step: OnStep,
+    *,
+    measured: bool,
+) -> list[Person]:
+    source = warm.weights.train or warm.weights.render
+    base = warm.folder(source, TRAIN if warm.weights.train else "")
+    family = FAMILIES[warm.weights.family]
+    side = warm.weights.reference_px
+    asked = _recipe(recipe, references, family.multiple_px, side, seed, fast=bool(person.views))
+    asked = replace(asked, prompt_tokens=warm.base.prompt_tokens)
+    shown = list(references)
+    if person.views:
+        in_context = family.context is not None
+        name = words.shown([1 if in_context else 0], 1)[0]
+        shown, captions = _with_views(references, person.views, name)
+        asked = replace(asked, context=in_context, prompt=f"a photo of {name}", captions=captions)
+    if measured:
+        asked = replace(asked, keep_at=tuple(round(asked.steps * share) for share in CHOICES))
+    warm.unload()  # text encoder, VAE and denoiser are loaded one after the other, on their own
+    path = train(
+        warm.weights.family,
+        base,
+        shown,
+        asked,
+        work_dir=work,
+        on_progress=on_step,
+        should_cancel=lambda: False,  # whoever cancels raises from `on_step`
+        device=warm.device.type,
+    )
+    paths = [path, *(work / kept_name(step) for step in reversed(asked.keep_at))]
+    return [_wearing(person, each.read_bytes(), asked.prompt) for each in paths]
+
+
+def _wearing(person: Person, data: bytes, prompt: str) -> Person:
+    tensors = {key.partition(".")[2]: values for key, values in load_tensors(data).items()}
+    name = hashlib.sha256(data).hexdigest()
+    return replace(person, lora=tensors, prompt=prompt, sha256=name)
+
+
+def _with_views(
+    references: Sequence[bytes], views: Sequence[View], name: str
+) -> tuple[list[bytes], tuple[str, ...]]:
+    """Photos and views, photos as often as makes them REAL of the whole. What a view was asked to
+    show is said, so that it is not learnt as a part of the person."""
+    times = max(1, round(REAL / (1 - REAL) * len(views) / len(references)))
+    real = list(references) * times
+    captions = [f"a photo of {name}"] * len(real)
+    captions += [f"a photo of {name}, {view.words}" for view in views]
+    return real + [view.jpeg for view in views], tuple(captions)
+
+
+def _views(
+    warm: Warm,
+    faces: Faces | None,
+    person: Person,
+    recipe: Recipe,
+    *,
+    seed: int,
+    folder: Path,
+    tell: OnStep,
+) -> list[View]:
+    known = faces.know(person.pictures) if faces else None
+    wanted = min(recipe.views or sheet.USUAL, card.VIEWS_MAX)
+    earlier = card.views(recipe.earlier) if recipe.earlier else ()
+    start = [view for view in earlier if view.name not in recipe.rejected][:wanted]
+    side = warm.weights.reference_px
+
+    def draw(asked: str, number: int) -> Image.Image:
+        def one() -> Image.Image:
+            drawing = Drawing(warm.server, warm.description, faces)
+            drawing.reference_px = side
+            request = GenerateRequest("image", f"[[them]], {asked}", size_px=side)
+            cast = Cast((person,), (known,))
+            make = drawing.new(request, cast, warm.weights.steps, warm.weights.guidance)
+            return make(seed + number, number, None)
+
+        return warm.with_room(one)
+
+    return sheet.made(
+        draw,
+        person.pictures,
+        sheet.Gate(faces, known, wanted),
+        wanted=wanted,
+        start=start,
+        whose=sheet.named(
+            [warm.description.name, warm.weights.render, seed, wanted, side, known is not None]
+            + [hashlib.sha256(data).hexdigest() for data in person.references]
+            + [view.name for view in start]
+        ),
+        folder=folder,
+        tell=tell,
+    )
+
+
+def _recipe(
+    recipe: Recipe,
+    references: Sequence[bytes],
+    multiple_px: int,
+    side: int,
+    seed: int,
+    *,
+    fast: bool,
+) -> TrainingRecipe:
+    """The trainer's, with its own choices where nothing was said."""
+    least = min(min(pictures.read(data).size) for data in references)
+    size = max(SMALLEST_PX, min(side, least)) // multiple_px * multiple_px
+    usual = TrainingRecipe(steps=FAST_STEPS if fast else STEPS, size_px=size, seed=seed)
+    return replace(
+        usual,
+        steps=recipe.steps or usual.steps,
+        learning_rate=recipe.learning_rate or usual.learning_rate,
+        rank=recipe.rank or usual.rank,
+        checkpoint_every_s=max(recipe.checkpoint_every_s, 1.0),
+    )
