@@ -59,6 +59,9 @@ TOO_WIDE = """(least) => [document.scrollingElement, ...document.querySelectorAl
     .filter((e) => e.scrollWidth > Math.min(least, e.clientWidth + 1))
     .map((e) => `${e.tagName}: ${e.scrollWidth} px`)"""
 FITS = f"(least) => innerWidth === least && !({TOO_WIDE})(least).length"
+# Chromium tells old colours of what is too far down to be drawn.
+DRAWN = """() => document.querySelectorAll(".generation")
+    .forEach((e) => { e.style.contentVisibility = "visible"; })"""
 MOVING = """() => document.getAnimations({ subtree: true })
     .filter((a) => a.playState === "running")
     .filter((a) => {
@@ -110,6 +113,7 @@ def place(
         context.add_cookies([{"name": "sessionid", "value": key, "url": house.address}])
     page = context.new_page()
     show(page, screen, rows=rows, photo=photo)
+    page.evaluate(DRAWN)
     yield page
     context.close()
 

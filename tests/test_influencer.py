@@ -26,6 +26,7 @@ from generator.influencer.starts import random_values
 from generator.jobs.models import Generation
 from generator.jobs.runner import BEGINS
 from generator.templatetags.influencer_tags import DRAWING, drawn_now, parameters
+from generator.workstation import history
 from tests import photos, pictures
 
 HTMX: dict[str, Any] = {"HTTP_HX_REQUEST": "true"}
@@ -297,7 +298,7 @@ def test_the_history_goes_on_where_it_stopped(alice: User, alice_client: Client)
     older = first.split('hx-get="/influencer/history/')[1].split('"')[0]
     second = alice_client.get(f"/influencer/history/{unescape(older)}", **HTMX).content.decode()
     shown = [page.count('<article id="generation-') for page in (first, second)]
-    assert shown == [12, 2] and f"generation-{made[0].id}" in second
+    assert shown == [history.PAGE, 14 - history.PAGE] and f"generation-{made[0].id}" in second
     assert alice_client.get("/influencer/history/?before=2026-99-99", **HTMX).status_code == 200
 
 
