@@ -60,8 +60,11 @@ TOO_WIDE = """(least) => [document.scrollingElement, ...document.querySelectorAl
     .map((e) => `${e.tagName}: ${e.scrollWidth} px`)"""
 FITS = f"(least) => innerWidth === least && !({TOO_WIDE})(least).length"
 # Chromium tells old colours of what is too far down to be drawn.
-DRAWN = """() => document.querySelectorAll(".generation")
+DRAWN = """() => document.querySelectorAll(".generation, .tile")
     .forEach((e) => { e.style.contentVisibility = "visible"; })"""
+# A colour that is inherited fades a frame later on every level.
+SETTLED = """() => !document.getAnimations()
+    .some((a) => a.playState === "running" && a.effect.getComputedTiming().iterations === 1)"""
 MOVING = """() => document.getAnimations({ subtree: true })
     .filter((a) => a.playState === "running")
     .filter((a) => {
@@ -122,7 +125,7 @@ def place(
 def test_axe_finds_nothing(place: Page, scheme: Any) -> None:
     """WCAG 2.2 A and AA, and axe's best practices; of the light scheme, its colours."""
     place.emulate_media(color_scheme=scheme)
-    place.wait_for_timeout(250)  # ms; colours fade over 140
+    place.wait_for_function(SETTLED)
     if not place.evaluate("typeof axe === 'object'"):
         place.evaluate(AXE)  # past the content security policy, which stays as it is
     asked = {"type": "tag", "values": TAGS}
