@@ -63,7 +63,7 @@ def test_a_training_learns_this_person_and_nobody_else(
         drawn = trainer_parts.drawn(name, pipe, PROMPT, recipe)
         apart.append([rms(drawn - person) for person in people])
     print(f"{name}: loss {losses}, apart {apart}")
-    assert losses[1] <= 0.6 * losses[0]  # 0.4 to 0.55, by the processor's rounding
+    assert losses[1] <= 0.6 * losses[0]  # rounding differs: 0.53 was met
     person, stranger = (1 - new / old for old, new in zip(*apart, strict=True))
     assert person > 0.15
     assert person > stranger + 0.03
