@@ -8,7 +8,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,29 @@ from schemathesis import checks
 
 from accounts.models import User
 from generator.api.docs import APIS
-from tests import pictures
+from tests import pictures, servers
 from tests.api_parts import Program, program
-from tests.servers import BASE_DIR, Studio, unlimited_plans
+from tests.contract_parts import new_account
+from tests.servers import BASE_DIR, Studio
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_schema_conformance"
 )
-EMAIL = "schema@example.com"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A studio that answers as often as it is asked."""
+    folder = tmp_path_factory.mktemp("patient")
+    with servers.studio(folder, PLANS_FILE=servers.unlimited_plans(folder)) as studio:
+        yield studio
 
 
 @pytest.fixture
-def patient(start_studio: Callable[..., Studio], tmp_path: Path) -> tuple[Studio, str]:
-    """A studio that answers as often as it is asked, and a key to it."""
-    house = start_studio(PLANS_FILE=unlimited_plans(tmp_path), DEFAULT_PLAN="mega")
-    house.session_for(EMAIL)
-    return house, house.manage("api_key", "create", EMAIL).strip()
+def secret(house: Studio) -> str:
+    """Somebody's key to it. What others made there is not theirs."""
+    return new_account(house).key
 
 
 def address(name: str) -> str:
@@ -54,10 +60,9 @@ def header(name: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(APIS))
 def test_whatever_is_sent_is_answered_as_documented(
-    name: str, patient: tuple[Studio, str], tmp_path: Path
+    name: str, house: Studio, secret: str, tmp_path: Path
 ) -> None:
     """schemathesis: every edge of the schema, from within and from beyond."""
-    house, secret = patient
     report = tmp_path / "report.json"
     done = subprocess.run(
         [
@@ -133,10 +138,9 @@ SETTINGS = hypothesis.settings(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_whatever_is_done_with_what_was_made_is_answered_as_documented(
-    name: str, patient: tuple[Studio, str]
+    name: str, house: Studio, secret: str
 ) -> None:
     """schemathesis, stateful: made, then looked at, changed, canceled, deleted in any order."""
-    house, secret = patient
     told = schemathesis.openapi.from_url(house.address + address(name))
     schema = told.exclude(path_regex=LEFT_OUT)
     schema.config.generation.update(modes=[schemathesis.GenerationMode.POSITIVE])

@@ -19,6 +19,9 @@ SOURCES = sorted(path for floor in FLOORS for path in (BASE_DIR / floor).rglob("
 LATE = ("apps.py", "worker.py")  # models can be imported only once Django has been set up
 TEMPLATES = sorted((BASE_DIR / "templates").rglob("*.html"))
 VENDOR = BASE_DIR / "static" / "vendor"
+STYLES = sorted((BASE_DIR / "static" / "css").glob("*.css"))
+# What the compositor moves by itself; anything else is painted anew for every frame.
+COMPOSITED = {"transform", "translate", "scale", "rotate", "opacity"}
 Place = tuple[str, ast.Import | ast.ImportFrom, bool]
 
 
@@ -121,3 +124,11 @@ def test_every_vendored_file_has_its_checksum_and_licence() -> None:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         assert f"`{path.name}` | `{digest}`" in paper, path.name
         assert re.search(rf"`{path.name}` \| npm .* \| (0BSD|MIT|BSD-\S+|Apache-2.0) \|", paper)
+
+
+@pytest.mark.parametrize("path", STYLES, ids=name_of)
+def test_what_moves_by_itself_is_not_painted_anew(path: Path) -> None:
+    """A shimmer of backgrounds once took half of a phone's main thread."""
+    for name, frames in re.findall(r"@keyframes (\S+) \{((?:[^{}]*\{[^{}]*\})*)", path.read_text()):
+        moved = set(re.findall(r"([a-z-]+):", frames))
+        assert moved and moved <= COMPOSITED, f"{name}: {moved - COMPOSITED}"

@@ -19,6 +19,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 NewWindow = Callable[..., Page]
 TARGET = 44  # px a side: what a finger needs
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+# Whether a tap on the grip meets the grip while something is being told.
+GRIP_IS_FREE = """() => {
+    const grip = document.querySelector("[data-sheet-toggle]");
+    const { x, y, width, height } = grip.getBoundingClientRect();
+    return document.querySelector("#notices .notice")
+        && grip.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+}"""
 
 
 @pytest.fixture
@@ -176,7 +184,7 @@ SMALL_TARGETS = """() => [...document.querySelectorAll('a, button, summary, labe
 @pytest.mark.parametrize("path", ["/", "/create/", "/models/"])
 def test_fingers_get_room(path: str, alice: User, window: NewWindow) -> None:
     rows.generation(rows.portrait_model(alice))
-    page = window(alice, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = window(alice, **PHONE)
     page.goto(path)
     small = page.evaluate(SMALL_TARGETS)
     # The balance, the name over a card and a picker's meta link reach further than their box.
@@ -184,9 +192,20 @@ def test_fingers_get_room(path: str, alice: User, window: NewWindow) -> None:
     assert [html for html in small if not any(word in html for word in grown)] == []
 
 
+def test_notices_leave_the_grip_free_on_a_phone(alice: User, window: NewWindow) -> None:
+    rows.generation(rows.portrait_model(alice))
+    page = window(alice, **PHONE)
+    page.goto("/create/")
+    for _ in range(3):
+        page.locator("text=Use properties").dispatch_event("click")  # the sheet may lie over it
+        expect(page.locator("#notices")).to_contain_text("Properties from the selected outcome")
+        expect(page.locator("#composer")).to_have_attribute("data-sheet", "open")
+        page.wait_for_function(GRIP_IS_FREE)
+
+
 def test_the_sheet_opens_and_closes_on_a_phone(alice: User, window: NewWindow) -> None:
     rows.generation(rows.portrait_model(alice))
-    page = window(alice, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = window(alice, **PHONE)
     page.goto("/create/")
     seed = page.locator("text=Random")
     expect(seed).to_be_hidden()
