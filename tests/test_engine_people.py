@@ -84,9 +84,7 @@ def test_people_whose_boxes_are_swapped_are_recognised_on_the_other_side(
         assert lefts.index(min(lefts)) == seen[0] and not any(one.missing for one in image.faces)
 
 
-def test_boxes_that_make_no_sense_are_refused(
-    engine: DiffusersEngine, people: list[bytes]
-) -> None:
+def test_boxes_that_make_no_sense_are_refused(engine: DiffusersEngine, people: list[bytes]) -> None:
     request = GenerateRequest("image", SCENE, regions=((0.0, 0.0, 0.5, 1.0),) * 2)
     with pytest.raises(EngineError, match="on one another"):
         engine.generate(request, people, seed=4)
