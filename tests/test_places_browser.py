@@ -167,6 +167,32 @@ def test_boxes_follow_who_is_named_and_are_kept_for_those_who_stay(
     expect(page.locator(PLACES)).to_be_hidden()
 
 
+def test_the_properties_of_an_outcome_bring_its_boxes_and_those_of_another_take_them_away(
+    alice: User, people: list[PortraitModel], window: NewWindow
+) -> None:
+    _, byron, ada = people
+    plain, placed = rows.generation(ada), rows.generation(ada)
+    Generation.objects.update(prompt=f"[[{ada.pk}]] and [[{byron.pk}]] at sea")
+    for made in (plain, placed):
+        Appearance.objects.create(generation=made, portrait_model=byron, place=1)
+    boxes = {ada: [0.6, 0.1, 0.4, 0.9], byron: [0.0, 0.2, 0.5, 0.6]}
+    for model, box in boxes.items():
+        Appearance.objects.filter(generation=placed, portrait_model=model).update(box=box)
+    page = window(alice, **DESK)
+    opened(page)
+    page.locator(f"#generation-{placed.pk} >> text=Use properties").click()
+    expect(page.locator("[data-placed]")).to_be_visible()
+    assert {id: list(one.values())[1:] for id, one in sent(page).items()} == {
+        str(model.pk): box for model, box in boxes.items()
+    }
+    page.locator(f"{PLACES} summary").click()
+    expect(page.locator(".place__name")).to_have_text(["Ada", "Byron"])
+    assert "left: 60%" in str(box_of(page, "Ada").get_attribute("style"))
+    page.locator(f"#generation-{plain.pk} >> text=Use properties").click()
+    expect(page.locator("[data-placed]")).to_be_hidden()
+    expect(page.locator(FIELD)).to_have_value("")
+
+
 def test_the_frame_has_the_shape_of_the_picture(
     alice: User, people: list[PortraitModel], window: NewWindow
 ) -> None:

@@ -27,8 +27,9 @@ SEED_MAX = 2**32 - 1
 ACCEPTED = answers(JobOut, 400, 402, 404, 409, 413, 422, status=202)
 PICTURE = "An asset's id, a URL or base64."
 BOXES = (
-    "Where two people or more stand, one for each; without them, in the prompt's order. What this "
-    "studio's engine takes of them is in /options."
+    "Where two people or more stand, one for each: portrait_model_id, and x, y, width, height as "
+    "fractions of the picture, 0 to 1 from its upper left corner. Without them, in the prompt's "
+    "order. What this studio's engine takes of them is in /options."
 )
 
 
