@@ -87,6 +87,8 @@ SCREENS = (
     Screen("workstation-training", "/create/?model={waiting}"),
     Screen("workstation-ideas", "/create/?model={model}", click=(GRIP, "text=Scene"),
            fill=("#prompt", "in a cafe, smiling, green sweater, golden light")),
+    Screen("workstation-places", "/create/?model={model}&prompt=@Ada and @Mira on a beach",
+           click=(GRIP, "text=Place people"), light=True),
     Screen("picture", "/create/", click=("a.picture__open >> nth=0",), light=True),
     Screen("picture-page", "/generations/{generation}/pictures/0/"),
     Screen("deleted-pictures", "/create/", "dora", click=(".generation__delete button >> nth=1",)),

@@ -11,7 +11,8 @@ from PIL import Image
 
 from generator.engine import crowd, registry, wording
 from generator.engine.diffusers_engine import DiffusersEngine
-from generator.engine.interface import GeneratedImage, GenerateRequest, Recipe
+from generator.engine.framing import Box
+from generator.engine.interface import EngineError, GeneratedImage, GenerateRequest, Recipe
 from generator.engine.likeness import _assigned
 from tests.engine_parts import are_trained, make_weights
 
@@ -51,6 +52,45 @@ def test_two_people_get_a_wider_picture_and_a_face_each(together: GeneratedImage
     left, right = together.faces
     assert left.box[0] + left.box[2] < right.box[0]
     assert left.box[1] == right.box[1]
+
+
+def test_boxes_decide_who_stands_where(
+    engine: DiffusersEngine, people: list[bytes], together: GeneratedImage
+) -> None:
+    def placed(*boxes: Box) -> GeneratedImage:
+        return engine.generate(GenerateRequest("image", SCENE, regions=boxes), people, seed=4)[0]
+
+    ordered = placed((0.05, 0.1, 0.4, 0.9), (0.3, 0.2, 0.6, 0.6))  # as the prompt has it
+    assert ordered.png == together.png
+    swapped = placed((0.6, 0.1, 0.4, 0.9), (0.1, 0.2, 0.7, 0.6))
+    assert swapped.png != together.png
+    turned = draw(engine, people[::-1], "[[b]] and [[a]] in a garden, smiling")
+    assert swapped.png == turned.png
+    assert swapped.faces == turned.faces[::-1]  # in the order of the adapters all the same
+
+
+@pytest.mark.skipif(not are_trained(), reason="untrained weights cannot tell people apart")
+def test_people_whose_boxes_are_swapped_are_recognised_on_the_other_side(
+    engine: DiffusersEngine, people: list[bytes]
+) -> None:
+    yardsticks = [engine.read_adapter(person).yardstick for person in people]
+    left, right = (0.0, 0.1, 0.45, 0.9), (0.55, 0.1, 0.45, 0.9)
+    for boxes, seen in (((left, right), (0, 1)), ((right, left), (1, 0))):
+        request = GenerateRequest("image", SCENE, regions=boxes)
+        (image,) = engine.generate(request, people, seed=4)
+        picture = Image.open(io.BytesIO(image.png)).convert("RGB")
+        assert engine.judge.recognised(picture, yardsticks) == seen
+        lefts = [face.box[0] for face in image.faces]
+        assert lefts.index(min(lefts)) == seen[0] and not any(one.missing for one in image.faces)
+
+
+def test_boxes_that_make_no_sense_are_refused(engine: DiffusersEngine, people: list[bytes]) -> None:
+    request = GenerateRequest("image", SCENE, regions=((0.0, 0.0, 0.5, 1.0),) * 2)
+    with pytest.raises(EngineError, match="on one another"):
+        engine.generate(request, people, seed=4)
+    alone = GenerateRequest("image", SCENE, regions=((0.0, 0.0, 0.5, 1.0),))
+    with pytest.raises(EngineError, match="two people"):
+        engine.generate(alone, people[:1], seed=4)
 
 
 def test_two_people_are_the_same_for_a_seed_and_leave_the_denoiser_plain(

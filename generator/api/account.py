@@ -92,6 +92,9 @@ class OptionsOut(Schema):
     aspect_ratios: list[str]
     qualities: list[QualityOut]
     people_max: int
+    boxes: str = Field(
+        description='What boxes decide: "order" from left to right, "place", or nothing.'
+    )
     seconds: tuple[float, float]
     enhance_px: list[int]
     genders: list[str]
@@ -120,6 +123,7 @@ def options(request: HttpRequest) -> Any:
             for one in engine.qualities
         ],
         "people_max": engine.people_max,
+        "boxes": engine.boxes,
         "seconds": engine.clip_s,
         "enhance_px": engine.enhance_px,
         "genders": list(attributes.GENDERS),

@@ -13,11 +13,11 @@ from billing.refusals import Refusal
 from generator.api import asking, shown
 from generator.api.auth import owner
 from generator.api.own import GENERATE, answers
-from generator.api.shown import JobOut
+from generator.api.shown import JobOut, PersonBox
 from generator.assets.models import Asset
 from generator.engine.attributes import Attributes, InvalidAttribute
 from generator.influencer.services import generate_faces
-from generator.jobs import services
+from generator.jobs import boxes, services
 from generator.jobs.models import Generation
 from generator.jobs.requests import CANDIDATES_MAX
 from generator.portraits.models import PortraitModel
@@ -26,6 +26,11 @@ router = Router(tags=["generations"])
 SEED_MAX = 2**32 - 1
 ACCEPTED = answers(JobOut, 400, 402, 404, 409, 413, 422, status=202)
 PICTURE = "An asset's id, a URL or base64."
+BOXES = (
+    "Where two people or more stand, one for each: portrait_model_id, and x, y, width, height as "
+    "fractions of the picture, 0 to 1 from its upper left corner. Without them, in the prompt's "
+    "order. What this studio's engine takes of them is in /options."
+)
 
 
 class Asked(Schema):
@@ -47,6 +52,7 @@ class Several(Asked):
 class ImageIn(Several):
     aspect_ratio: str = "auto"
     style: str = Field("", description="A style's id, see /styles.")
+    boxes: list[PersonBox] = Field([], max_length=CANDIDATES_MAX, description=BOXES)
     pose: str = Field("", description=PICTURE)
     style_picture: str = Field("", description=PICTURE)
 
@@ -153,6 +159,8 @@ def _make(request: HttpRequest, kind: str, body: Schema) -> Any:
         if name in sent:
             cut = field in ("source", "pose")
             sent[field] = asking.picture(user, sent.pop(name), cut=cut)
+    if "boxes" in sent:
+        sent["boxes"] = boxes.of(boxes.pair(one) for one in sent["boxes"])
     return _answer(
         request,
         lambda: services.submit_generation(

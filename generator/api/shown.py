@@ -10,6 +10,7 @@ from ninja import Field, Schema
 
 from generator.assets import links
 from generator.assets.models import Asset
+from generator.jobs import boxes
 from generator.jobs.models import Generation, Training
 from generator.portraits.models import PortraitModel
 from generator.templatetags.studio_tags import ahead, latest_training, pictures, words
@@ -36,6 +37,16 @@ class FaceOut(Schema):
     likeness: int = Field(description="0 to 100, calibrated for this portrait model.")
     is_missing: bool = Field(description="Asked for, and not found in the picture.")
     worst: int | None = Field(None, description="Of a clip: the frame that is least like them.")
+
+
+class PersonBox(Schema):
+    """Where somebody stands, in fractions of the picture."""
+
+    portrait_model_id: UUID
+    x: float = Field(description="Left edge: 0 to 1 of the picture's width, from the left.")
+    y: float = Field(description="Upper edge: 0 to 1 of the picture's height, from the top.")
+    width: float = Field(description="0.1 to 1 of the picture's width.")
+    height: float = Field(description="0.1 to 1 of the picture's height.")
 
 
 class AssetOut(Schema):
@@ -70,6 +81,7 @@ class JobOut(Schema):
     credits: int = Field(description="Charged when it was asked for.")
     error: JobError | None = None
     portrait_model_ids: list[UUID]
+    boxes: list[PersonBox] = Field([], description="Where they stand, if that was asked for.")
     prompt: str = ""
     count: int = 1
     seed: int
@@ -140,10 +152,12 @@ def job(row: Job, *, is_trial: bool = False) -> dict[str, Any]:
     }
     if isinstance(row, Training):
         return told | {"portrait_model_ids": [row.portrait_model_id]}
+    people = list(row.appearances.all())
     return told | {
         "kind": row.kind,
         "jobs_ahead": ahead(row) if row.state == "queued" and not is_trial else 0,
-        "portrait_model_ids": [one.portrait_model_id for one in row.appearances.all()],
+        "portrait_model_ids": [one.portrait_model_id for one in people],
+        "boxes": boxes.shown(people),
         "prompt": words(row),
         "count": row.count,
         "assets": [asset(one) for one in pictures(row)] if row.state == "succeeded" else [],

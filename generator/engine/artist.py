@@ -71,10 +71,12 @@ class Artist:
         wear: Wear,
         shape: Framing,
     ) -> Make:
-        """Several people side by side; see `crowd`."""
+        """Several people side by side, as their boxes stand; see `crowd`."""
         unet = self.draftsman.pipe.unet
         side = unet.config.sample_size
-        regions = crowd.regions(self.words_for(prompt, people), side)
+        cast = crowd.standing(request.regions, len(people))
+        words = self.words_for(prompt, people)
+        regions = crowd.regions([words[who] for who in cast], side, cast)
         negative = self.draftsman.encode([request.negative_prompt])
         predict = crowd.predictor(unet, regions, negative, guidance=settings.guidance, wear=wear)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 
-from generator.engine.framing import AUTO, RATIOS
+from generator.engine.framing import AUTO, RATIOS, Box
 from generator.engine.interface import (
     AnimateRequest,
     Description,
@@ -18,6 +20,9 @@ GUIDANCE_ALLOWED = (1.0, 10.0)
 BEST_OF_MAX = 8
 MOVES_MAX = 8  # more movements than that do not fit four seconds
 LARGEST_PX = 2048
+SMALLEST = 0.1  # of a picture's width and height: what is less holds no face
+ALIKE = 0.7  # of the area that two boxes cover together
+ROUNDING = 1e-6  # 0.7 + 0.1 + 0.2 is more than 1
 
 
 def generate(request: GenerateRequest, engine: Description) -> None:
@@ -63,6 +68,45 @@ def shape(ratio: str, people: int, engine: Description) -> None:
         raise _bad(f"Several people fit into pictures of {_either(engine.pair_ratios)}.")
 
 
+def regions(boxes: Sequence[Box], people: int, engine: Description) -> None:
+    """One for each person, within the picture, large enough, and apart.
+
+    Raises EngineError: "boxes_unsupported", "bad_request".
+    """
+    if not boxes:
+        return
+    if people < 2:
+        raise EngineError("boxes_unsupported", "Boxes say where two people or more stand.")
+    if not engine.boxes:
+        raise EngineError("boxes_unsupported", f"{engine.title} does not place people by boxes.")
+    if len(boxes) != people:
+        raise _bad("Give each person one box, or leave all boxes out.")
+    for box in boxes:
+        _within(box)
+    if any(_shared(*pair) > ALIKE for pair in itertools.combinations(boxes, 2)):
+        raise _bad("Two boxes lie nearly on one another. Move them apart.")
+
+
+def _within(box: Box) -> None:
+    left, top, width, height = box
+    if not all(math.isfinite(number) for number in box):
+        raise _bad("A box is four numbers from 0 to 1: x, y, width and height.")
+    if left < 0 or top < 0 or max(left + width, top + height) > 1 + ROUNDING:
+        raise _bad("A box has to lie within the picture.")
+    if min(width, height) < SMALLEST - ROUNDING:
+        raise _bad(f"A box is at least {SMALLEST:.0%} of the picture wide and high.")
+
+
+def _shared(one: Box, other: Box) -> float:
+    """What two boxes have in common, as a share of what they cover together."""
+    across, down = (
+        min(one[at] + one[at + 2], other[at] + other[at + 2]) - max(one[at], other[at])
+        for at in (0, 1)
+    )
+    common = max(0.0, across) * max(0.0, down)
+    return common / (one[2] * one[3] + other[2] * other[3] - common)
+
+
 def _look(name: str) -> None:
     if name and name not in LOOKS:
         raise _bad(f"There is no look “{name[:20]}”.")
@@ -75,12 +119,3 @@ def _either(names: tuple[str, ...]) -> str:
 
 def _bad(message: str) -> EngineError:
     return EngineError("bad_request", message)
-
-
-def regions(boxes: Sequence[tuple[float, float, float, float]], people: int) -> None:
-    """One for each person, within the picture."""
-    if boxes and len(boxes) != people:
-        raise EngineError("bad_request", "Draw one box for each person, or none at all.")
-    for left, top, width, height in boxes:
-        if not (0 <= left < left + width <= 1 and 0 <= top < top + height <= 1):
-            raise EngineError("bad_request", "A box has to lie within the picture.")

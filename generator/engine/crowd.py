@@ -4,19 +4,23 @@ The base model has only ever seen one person in the middle of a square. So every
 gets such a square, a window on a canvas that is wider than high, with their own words,
 identity tokens and adapter; the windows overlap, and what they say about the overlap is
 blended: widely while the picture is still noise, so that scene and light agree, sharply
-at the end, so that nobody's hair turns into somebody else's.
+at the end, so that nobody's hair turns into somebody else's. Windows are of one size and stand
+side by side, for there is nothing else that this base model can draw: of drawn boxes it takes
+who stands further left, and neither height nor size.
 MultiDiffusion (arXiv:2302.08113) with masks. Knows nothing of files or pages.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from generator.engine import draw
+from generator.engine.framing import Box
 from generator.engine.lora import Wear
 
 OVERLAP = 2  # columns of latents: shoulders meet, hair and faces do not
@@ -44,6 +48,14 @@ def columns(people: int, side: int) -> int:
 def lefts(people: int, side: int) -> list[int]:
     """Where each window begins."""
     return [number * (side - OVERLAP) for number in range(people)]
+
+
+def standing(boxes: Sequence[Box], people: int) -> tuple[int, ...]:
+    """Numbers of people from left to right: by the middles of their boxes, else in their order."""
+    numbers = range(people)
+    if not boxes:
+        return tuple(numbers)
+    return tuple(sorted(numbers, key=lambda who: boxes[who][0] + boxes[who][2] / 2))
 
 
 def regions(words: list[Tensor], side: int, cast: Cast | None = None) -> list[Region]:

@@ -202,6 +202,7 @@ class DiffusersEngine:
             return make
         prompt = self._prompt(request)
         checks.shape(request.aspect_ratio, len(people), self.description)
+        checks.regions(request.regions, len(people), self.description)
         size_px = request.size_px or self.description.size_px
         shape = framing.framing(request.aspect_ratio, max(1, len(people)), size_px)
         if len(people) > 1:

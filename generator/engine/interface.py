@@ -76,6 +76,8 @@ class Description:
     qualities: tuple[Quality, ...] = ()  # the first is the usual one; none: only `size_px`
     aspect_ratios: tuple[str, ...] = ("auto",)
     pair_ratios: tuple[str, ...] = ("auto",)  # those that two people fit in
+    pair_auto: str = "4:3"  # what "auto" is of several people
+    boxes: str = ""  # what boxes of people decide: "order" from left to right, "place"; nothing
     notes: str = ""  # what a person who chooses an engine should know
     licence_url: str = ""  # where the licence was read
     verified: bool = True  # false: only hearsay says what the licence is
@@ -136,7 +138,8 @@ class GenerateRequest:
     recognise: bool = False  # adapters are candidates: whoever of them is seen in `image`
     best_of: int = 1  # pictures drawn for each one given, the one most like its people is kept
     likeness_floor: int = 0  # 0..100: a picture below is drawn once more
-    # x, y, w, h as fractions for each adapter: where they stand. Empty: in their order
+    # x, y, w, h as fractions for each adapter: where they stand, as far as `Description.boxes`
+    # says that an engine can follow. Empty: in their order
     regions: tuple[tuple[float, float, float, float], ...] = ()
 
 
@@ -259,9 +262,9 @@ class Engine(Protocol):
     ) -> list[GeneratedImage]:
         """Draw `request.num_images` pictures; picture i uses seed + i.
 
-        Raises EngineError: "bad_request" (steps, guidance, strength, size out of bounds; a
-        kind without its `image`), "bad_picture", "bad_mask", "too_many_people", and what
-        reading an adapter raises.
+        Raises EngineError: "bad_request" (steps, guidance, strength, size, regions out of
+        bounds; a kind without its `image`), "bad_picture", "bad_mask", "too_many_people",
+        "boxes_unsupported", and what reading an adapter raises.
         """
         ...
 

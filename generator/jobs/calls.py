@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from generator.assets.models import Asset
 from generator.engine import registry
+from generator.engine.framing import Box
 from generator.engine.interface import (
     AnimateCall,
     AnimateRequest,
@@ -13,7 +14,7 @@ from generator.engine.interface import (
     Tier,
     TrainCall,
 )
-from generator.jobs import requests, services
+from generator.jobs import boxes, requests, services
 from generator.jobs.models import Generation, Training
 
 CLIP_FPS = 24  # film's own; fewer stutter where a head turns
@@ -51,14 +52,14 @@ def _recipe(training: Training) -> Recipe:
 
 
 def of_generation(generation: Generation) -> GenerateCall | AnimateCall:
-    appearances = generation.appearances.select_related("portrait_model")
+    appearances = list(generation.appearances.select_related("portrait_model"))
     adapters = [read(one.portrait_model.weights) for one in appearances]
     if generation.kind == Generation.Kind.VIDEO:
         return AnimateCall(_clip(generation), adapters, generation.seed)
-    return GenerateCall(_pictures(generation), adapters, generation.seed)
+    return GenerateCall(_pictures(generation, boxes.kept(appearances)), adapters, generation.seed)
 
 
-def _pictures(generation: Generation) -> GenerateRequest:
+def _pictures(generation: Generation, regions: tuple[Box, ...]) -> GenerateRequest:
     kept = generation.recipe
     is_drawn = generation.kind in (Generation.Kind.FACE, Generation.Kind.IMAGE)
     return GenerateRequest(
@@ -78,6 +79,7 @@ def _pictures(generation: Generation) -> GenerateRequest:
         recognise=generation.kind in requests.RECOGNISED,
         best_of=generation.best_of,
         likeness_floor=generation.likeness_floor,
+        regions=regions,
     )
 
 

@@ -206,6 +206,7 @@ class Appearance(models.Model):
     )
     place = models.PositiveSmallIntegerField()
     weights_sha256 = models.CharField(max_length=64, blank=True)  # as they were then
+    box = models.JSONField(null=True, blank=True)  # where they stand; see `boxes`
 
     class Meta:
         ordering = ["place"]

@@ -13,6 +13,8 @@ from billing.refusals import Refusal
 from generator.assets.models import Asset
 from generator.engine import registry
 from generator.engine.interface import Description, Quality
+from generator.jobs import boxes
+from generator.jobs.boxes import Boxes
 from generator.jobs.models import PROMPT_MAX, Generation
 from generator.portraits import surplus
 from generator.portraits.models import PortraitModel
@@ -46,7 +48,7 @@ def price(
     return cost(charged_as, count * best_of, seconds=seconds, quality=quality)
 
 
-def check(wanted: Generation, people: Sequence[PortraitModel], plan: Plan) -> None:
+def check(wanted: Generation, people: Sequence[PortraitModel], plan: Plan, placed: Boxes) -> None:
     """Raises Refusal; see `services.submit_generation` for its codes."""
     engine = registry.describe(wanted.engine)
     _check_words(wanted)
@@ -57,6 +59,7 @@ def check(wanted: Generation, people: Sequence[PortraitModel], plan: Plan) -> No
     _check_size(wanted, plan, engine)
     _check_style(wanted)
     _check_people(wanted, people, engine)
+    boxes.check(placed, people, wanted.kind, engine)
 
 
 def quality_of(engine: Description, name: str) -> Quality:

@@ -24,6 +24,7 @@ from billing.refusals import Refusal
 from generator.assets.models import Asset
 from generator.assets.services import KEPT_UNUSED, delete_assets, unused
 from generator.jobs import blocked, lifecycle, requests
+from generator.jobs.boxes import Boxes
 from generator.jobs.models import PROMPT_MAX, Appearance, Generation, Training
 from generator.portraits import mentions, surplus
 from generator.portraits.models import PortraitModel
@@ -47,19 +48,21 @@ def submit_generation(
     prompt: str,
     portrait_model: PortraitModel | None = None,
     people: Sequence[PortraitModel] = (),
+    boxes: Boxes | None = None,
     **fields: Any,
 ) -> Generation:
     """Charge for pictures or a clip and queue them. The same `id` again is the same generation.
 
-    Whom they show: those named in the prompt, else `people` (or the one `portrait_model`).
+    Whom they show: those named in the prompt, else `people` (or the one `portrait_model`);
+    `boxes` say where each of them stands.
     `fields` are those of the row: count, seed (None: any), negative_prompt, attributes, source,
     pose, mask, style_picture, style, aspect_ratio, quality, seconds, size_px, best_of,
     likeness_floor.
 
     Raises Refusal: not_found, bad_kind, prompt_missing, prompt_too_long, bad_text,
     content_blocked, named_too_often, bad_count, bad_best_of, bad_floor, bad_quality,
-    bad_aspect_ratio, bad_size, bad_seconds, bad_style, bad_source, source_missing,
-    style_missing, too_many_people, advanced_settings, max_px, model_not_ready,
+    bad_aspect_ratio, bad_size, bad_seconds, bad_style, bad_source, bad_boxes, boxes_unsupported,
+    source_missing, style_missing, too_many_people, advanced_settings, max_px, model_not_ready,
     insufficient_credits.
     """
     picked = list(people) or ([portrait_model] if portrait_model else [])
@@ -70,7 +73,13 @@ def submit_generation(
             if existing:
                 return _own(existing, user)
             return submit_locked(
-                subscription, id=id, kind=kind, prompt=prompt, picked=picked, **fields
+                subscription,
+                id=id,
+                kind=kind,
+                prompt=prompt,
+                picked=picked,
+                boxes=boxes,
+                **fields,
             )
     except IntegrityError as error:  # two people chose one id at the same moment
         raise _unknown() from error
@@ -85,6 +94,7 @@ def submit_locked(
     picked: Sequence[PortraitModel],
     seed: int | None = None,
     negative_prompt: str = "",
+    boxes: Boxes | None = None,
     **fields: Any,
 ) -> Generation:
     """One generation in the caller's transaction, under the subscription's lock."""
@@ -110,7 +120,7 @@ def submit_locked(
         **fields,
     )
     wanted.attributes = wanted.attributes or {}
-    requests.check(wanted, people, plan_named(subscription.plan))
+    requests.check(wanted, people, plan_named(subscription.plan), boxes or {})
     wanted.recipe = requests.recipe(wanted)
     wanted.charged = requests.price(
         kind,
@@ -124,7 +134,11 @@ def submit_locked(
     wanted.save(force_insert=True)
     Appearance.objects.bulk_create(
         Appearance(
-            generation=wanted, portrait_model=one, place=at, weights_sha256=one.weights_sha256
+            generation=wanted,
+            portrait_model=one,
+            place=at,
+            weights_sha256=one.weights_sha256,
+            box=(boxes or {}).get(one.pk),
         )
         for at, one in enumerate(people)
     )
@@ -201,13 +215,14 @@ def recreate(generation: Generation, *, id: uuid.UUID, picture: Asset | None = N
     same = {name: getattr(generation, name) for name in SAME}
     if picture is not None:
         same |= {"count": 1, "best_of": 1, "likeness_floor": 0, "seed": picture.seed}
-    people = [one.portrait_model for one in generation.appearances.select_related("portrait_model")]
+    shown = list(generation.appearances.select_related("portrait_model"))
     return submit_generation(
         generation.owner,
         id=id,
         kind=generation.kind,
         prompt=generation.prompt,
-        people=people,
+        people=[one.portrait_model for one in shown],
+        boxes={one.portrait_model_id: one.box for one in shown if one.box},
         **same,
     )
 

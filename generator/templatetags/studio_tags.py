@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 
 from django import template
 from django.conf import settings
@@ -174,6 +175,14 @@ def people(generation: Generation) -> list[PortraitModel]:
     if "appearances" not in getattr(generation, "_prefetched_objects_cache", {}):
         rows = rows.select_related("portrait_model")
     return [one.portrait_model for one in rows]
+
+
+@register.filter
+def placed(generation: Generation) -> list[PortraitModel]:
+    """Whose places were drawn, from left to right; empty where the prompt's order decided."""
+    rows = generation.appearances.all()
+    middles = [(one.box[0] + one.box[2] / 2, one.portrait_model) for one in rows if one.box]
+    return [model for _, model in sorted(middles, key=itemgetter(0))]
 
 
 @register.filter

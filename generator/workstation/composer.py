@@ -73,6 +73,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "floors": FLOORS,
         "candidates": _candidates(own, public, values),
         "people_max": engine.people_max,
+        "boxes": engine.boxes,
+        "pair_auto": engine.pair_auto,
     }
 
 

@@ -11,6 +11,8 @@ from django.http import QueryDict
 from billing.refusals import Refusal
 from generator.assets.models import Asset
 from generator.engine import attributes
+from generator.jobs import boxes
+from generator.jobs.boxes import Boxes
 from generator.jobs.models import Generation
 from generator.jobs.requests import CANDIDATES_MAX, FROM_A_PICTURE, RECOGNISED
 from generator.portraits.models import PortraitModel
@@ -41,7 +43,7 @@ REMEMBERED = (
 FIRST: dict[str, Any] = {
     "kind": "image", "prompt": "", "negative_prompt": "", "count": 1, "seed": "", "style": "",
     "aspect_ratio": "auto", "quality": "standard", "seconds": 3, "size_px": 1024, "best_of": 1,
-    "likeness_floor": 0,
+    "likeness_floor": 0, "boxes": "",
 }  # fmt: skip
 
 
@@ -53,6 +55,7 @@ class Wanted:
     kind: str
     prompt: str
     people: list[PortraitModel]
+    boxes: Boxes
     fields: dict[str, Any] = field(default_factory=dict)  # of the generation's row
 
     @classmethod
@@ -76,6 +79,7 @@ class Wanted:
             kind=kind,
             prompt=sent.get("prompt", ""),
             people=_people(user, sent, kind),
+            boxes=boxes.read(sent.get("boxes", "")) if kind == "image" else {},
             fields=fields | _of_kind(kind, sent),
         )
 
@@ -116,7 +120,9 @@ def initial(generation: Generation | None = None, picture: Asset | None = None) 
     """What the composer holds at first, or the properties of an outcome."""
     if generation is None:
         return dict(FIRST)
-    values = {name: getattr(generation, name) for name in (*FIRST, *PICTURES) if name != "prompt"}
+    names = set(FIRST) | set(PICTURES)
+    values = {name: getattr(generation, name) for name in names - {"prompt", "boxes"}}
+    values["boxes"] = boxes.written(generation.appearances.all())
     if picture is not None and picture.seed is not None:
         values["seed"] = picture.seed
     return {name: FIRST.get(name) if value is None else value for name, value in values.items()}

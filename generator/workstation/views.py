@@ -81,6 +81,7 @@ def generation_create(request: HttpRequest) -> HttpResponse:
             kind=wanted.kind,
             prompt=wanted.prompt,
             people=wanted.people,
+            boxes=wanted.boxes,
             **wanted.fields,
         )
     except Refusal as refusal:

@@ -31,7 +31,6 @@ from generator.engine.production.serving import Server
 from generator.engine.wording import REFERENCE, clean
 
 EDITED_MEGAPIXELS = 2.25  # more than that is drawn smaller and enlarged again
-GROUP_RATIO = "4:3"  # of several people where nothing is said
 ENHANCE_STRENGTH = 0.3  # where pictures are changed by noise: a face begins to change at 0.4
 VARY_STRENGTH = 0.8
 REPAIR_MARGIN = 0.6  # around a face, of its size: hair and chin belong to a person
@@ -282,7 +281,7 @@ class Drawing:
         """Width and height with about `size_px` squared pixels."""
         ratio = request.aspect_ratio
         if ratio == framing.AUTO:
-            ratio = GROUP_RATIO if people > 1 else "1:1"
+            ratio = self.engine.pair_auto if people > 1 else "1:1"
         across, down = framing.RATIOS[ratio]
         side = request.size_px or self.engine.size_px
         unit = side / math.sqrt(across * down)

@@ -115,7 +115,7 @@ class ProductionEngine:
         if request.kind in ("edit", "restyle", "vary"):
             return drawing.changed(request, cast, steps, guidance)
         checks.shape(request.aspect_ratio, len(cast.people), self.description)
-        checks.regions(request.regions, len(cast.people))
+        checks.regions(request.regions, len(cast.people), self.description)
         return drawing.new(request, cast, steps, guidance)
 
     def _cast(self, request: GenerateRequest, adapters: Sequence[bytes]) -> Cast:

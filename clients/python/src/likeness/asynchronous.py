@@ -75,7 +75,7 @@ class AsyncClient:
     async def images(
         self, prompt: str, *people: Person, key: str = "", is_trial: bool = False, **more: Any
     ) -> Job:
-        """`more`: count, seed, aspect_ratio, quality, style, pose, best_of …"""
+        """`more`: count, seed, aspect_ratio, quality, style, pose, best_of, boxes …"""
         return await self._make("/images", people, key, is_trial, prompt=prompt, **more)
 
     async def videos(

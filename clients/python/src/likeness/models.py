@@ -61,6 +61,7 @@ class Job:
     created_at: datetime
     jobs_ahead: int = 0
     portrait_model_ids: list[str] = field(default_factory=list)
+    boxes: list[dict[str, Any]] = field(default_factory=list)
     prompt: str = ""
     count: int = 1
     assets: list[Asset] = field(default_factory=list)

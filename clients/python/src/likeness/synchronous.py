@@ -74,7 +74,7 @@ class Client:
     def images(
         self, prompt: str, *people: Person, key: str = "", is_trial: bool = False, **more: Any
     ) -> Job:
-        """`more`: count, seed, aspect_ratio, quality, style, pose, best_of …"""
+        """`more`: count, seed, aspect_ratio, quality, style, pose, best_of, boxes …"""
         return self._make("/images", people, key, is_trial, prompt=prompt, **more)
 
     def videos(
