@@ -21,7 +21,7 @@ SIDE = 64
 STEPS = 4
 ENGINES = ("klein", "sdxl", "qwen-edit", "wan")
 STILLS = ("klein", "sdxl", "qwen-edit")
-SHORT = Recipe(steps=6, rank=4, learning_rate=5e-3, evaluation_images=0)
+SHORT = Recipe(steps=6, rank=4, learning_rate=5e-3, evaluation_images=0, prior=0)
 
 
 @pytest.fixture(scope="module", autouse=True)

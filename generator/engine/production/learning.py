@@ -15,7 +15,7 @@ from safetensors.torch import load as load_tensors
 
 from generator.engine import pictures
 from generator.engine.interface import GenerateRequest, OnStep, Recipe, Step, Tier
-from generator.engine.production import card, masks, sheet, words
+from generator.engine.production import card, drawn, masks, prior, sheet, words
 from generator.engine.production import person as files
 from generator.engine.production.card import View
 from generator.engine.production.drawing import Cast, Drawing
@@ -88,6 +88,7 @@ class Lesson:
             shown, captions = _with_views(references, person.views, name)
             prompt = f"a photo of {name}"
             asked = replace(asked, context=in_context, prompt=prompt, captions=captions)
+        others = self._others(asked.prior_prompt) if not person.views else []
         warm.unload()  # text encoder, VAE and denoiser are loaded one after the other, on their own
         path = train(
             warm.weights.family,
@@ -95,6 +96,7 @@ class Lesson:
             shown,
             asked,
             masks=masks.of(faces, self._known(person), shown),
+            prior=others,
             work_dir=self.folder,
             on_progress=self.tell,
             should_cancel=lambda: False,  # whoever cancels raises from `tell`
@@ -117,12 +119,24 @@ class Lesson:
             sheet.Gate(self.faces, known, wanted),
             wanted=wanted,
             start=start,
-            whose=sheet.named(
+            whose=drawn.named(
                 [warm.description.name, warm.weights.render, self.seed, wanted, side]
                 + [known is not None]
                 + [hashlib.sha256(data).hexdigest() for data in person.references]
                 + [view.name for view in start]
             ),
+            folder=self.folder,
+            tell=self.tell,
+        )
+
+    def _others(self, prompt: str) -> list[bytes]:
+        """Of nobody, by the base alone."""
+        warm, wanted = self.warm, self.recipe.prior
+        found = [warm.description.name, warm.weights.render, warm.weights.reference_px]
+        return prior.made(
+            lambda number: self._drawn(prompt, Cast((), ()), number),
+            wanted=prior.USUAL if wanted is None else wanted,
+            whose=drawn.named([*found, self.seed, prompt]),
             folder=self.folder,
             tell=self.tell,
         )
