@@ -15,12 +15,11 @@ from generator.engine.production.person import Person
 from generator.engine.production.serving import Server
 from tests import tiny_checkpoints
 from tests.production_parts import (
-    SHORT,
     code_of,
     drawn,
+    learnt,
     load,
     make,
-    photo,
     short_prompts,  # noqa: F401  a fixture
     wanted,
 )
@@ -149,9 +148,7 @@ def test_nothing_of_it_is_left_behind(server: Server) -> None:
 # --- in an engine --------------------------------------------------------------------
 def test_trained_people_are_worn_together_where_no_face_can_be_found(tmp_path: Path) -> None:
     engine = load("klein", make("klein", tmp_path))
-    people = [
-        engine.train([photo(number)], tier="trained", recipe=SHORT).safetensors for number in (1, 2)
-    ]
+    people = [learnt(engine, number) for number in (1, 2)]
     request = {"prompt": "[[a]] and [[b]] at the beach"}
     left, right = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0)
     usual = drawn(engine, wanted(**request), people)
