@@ -9,10 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as qwen_pipeline
 from PIL import Image
 
 from generator.engine import pictures, registry
-from generator.engine.interface import EngineError, GenerateRequest, Kind, Recipe
+from generator.engine.interface import (
+    AnimateRequest,
+    EngineError,
+    GenerateRequest,
+    Kind,
+    Recipe,
+    Tier,
+)
 from generator.engine.production.engine import ProductionEngine
 from generator.engine.production.families import Klein
 from tests import tiny_checkpoints, tiny_checkpoints_more
@@ -21,7 +29,7 @@ SIDE = 64
 STEPS = 4
 ENGINES = ("klein", "sdxl", "qwen-edit", "wan")
 STILLS = ("klein", "sdxl", "qwen-edit")
-SHORT = Recipe(steps=6, rank=4, learning_rate=5e-3, evaluation_images=0)
+SHORT = Recipe(steps=6, rank=4, learning_rate=5e-3, evaluation_images=0, prior=0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,6 +39,15 @@ def short_prompts() -> Iterator[None]:
     Klein.prompt_tokens = 64
     yield
     Klein.prompt_tokens = before
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_pictures() -> Iterator[None]:
+    """Qwen's pipeline enlarges whatever it looks at to a megapixel: here, half a minute each."""
+    before = qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE
+    qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE = SIDE**2, 56**2
+    yield
+    qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE = before
 
 
 def make(name: str, folder: Path) -> Path:
@@ -68,6 +85,12 @@ def photo(seed: int, side: int = SIDE) -> bytes:
     return pictures.to_png(image)
 
 
+def learnt(engine: ProductionEngine, *numbers: int, tier: Tier = "trained") -> bytes:
+    """Whoever is on the photos of these numbers."""
+    photos = [photo(number) for number in numbers]
+    return engine.train(photos, tier=tier, recipe=SHORT).safetensors
+
+
 def wanted(
     kind: Kind = "image", prompt: str = "a photo of a person", **more: object
 ) -> GenerateRequest:
@@ -77,6 +100,11 @@ def wanted(
     else:
         usual["image"] = photo(1)
     return GenerateRequest(kind, prompt, **(usual | more))  # type: ignore[arg-type]
+
+
+def clip(prompt: str = "smiling", **more: object) -> AnimateRequest:
+    usual: dict[str, object] = {"seconds": 2.0, "num_inference_steps": 2, "image": photo(4)}
+    return AnimateRequest(prompt, **(usual | more))  # type: ignore[arg-type]
 
 
 def drawn(

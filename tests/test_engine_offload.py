@@ -14,18 +14,8 @@ from diffusers.hooks import HookRegistry
 
 from generator.engine.production.engine import ProductionEngine
 from generator.engine.production.memory import Plan
-from tests.production_parts import (
-    ENGINES,
-    SHORT,
-    drawn,
-    load,
-    make,
-    photo,
-    pixels,
-    short_prompts,  # noqa: F401  a fixture
-    wanted,
-)
-from tests.test_production import clip, small_pictures  # noqa: F401  a fixture
+from tests import production_parts as parts
+from tests.production_parts import short_prompts, small_pictures  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.engine
 
@@ -33,8 +23,8 @@ pytestmark = pytest.mark.engine
 def shown(engine: ProductionEngine, who: list[bytes]) -> bytes:
     """A picture, or the first frame of a clip."""
     if engine.describe().name == "wan":
-        return engine.animate(clip(), seed=2).poster
-    return drawn(engine, wanted(), who)
+        return engine.animate(parts.clip(), seed=2).poster
+    return parts.drawn(engine, parts.wanted(), who)
 
 
 def on(engine: ProductionEngine, plan: Plan) -> None:
@@ -52,13 +42,13 @@ def moved(engine: ProductionEngine) -> int:
     return sum("group_offloading" in each.hooks for each in registries)
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", parts.ENGINES)
 def test_block_by_block_the_same_pictures_are_drawn(name: str, tmp_path: Path) -> None:
-    engine = load(name, make(name, tmp_path))
+    engine = parts.load(name, parts.make(name, tmp_path))
     tiers = engine.describe().tiers
-    who = [engine.train([photo(1)], tier=tiers[0], recipe=SHORT).safetensors] if tiers else []
+    who = [parts.learnt(engine, 1, tier=tiers[0])] if tiers else []
     if "trained" in tiers:  # swapped in place, whatever is moved
-        who = [engine.train([photo(1)], tier="trained", recipe=SHORT).safetensors]
+        who = [parts.learnt(engine, 1)]
     before = shown(engine, who)
     on(engine, Plan("float32", offload="group"))
     assert shown(engine, who) == before
@@ -70,10 +60,10 @@ def test_block_by_block_the_same_pictures_are_drawn(name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["klein", "sdxl"])
 def test_the_last_rung_stores_blocks_in_eight_bits_as_well(name: str, tmp_path: Path) -> None:
-    engine = load(name, make(name, tmp_path))
-    before = pixels(drawn(engine, wanted()))
+    engine = parts.load(name, parts.make(name, tmp_path))
+    before = parts.pixels(parts.drawn(engine, parts.wanted()))
     on(engine, Plan("float32", quantise="fp8", offload="group"))
-    after = pixels(drawn(engine, wanted()))
+    after = parts.pixels(parts.drawn(engine, parts.wanted()))
     stored = {str(values.dtype) for values in engine.warm.base.denoiser.parameters()}
     assert "torch.float8_e4m3fn" in stored and moved(engine) >= 2
     assert 0 < np.abs(after - before).mean() < 16

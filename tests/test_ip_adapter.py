@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline
 
 from generator.engine import registry
 from generator.engine.production import person, weights
@@ -18,19 +17,8 @@ from generator.engine.production.drawing import Drawing
 from generator.engine.production.engine import ProductionEngine
 from generator.engine.production.families import sdxl
 from generator.engine.production.likeness import Faces
-from tests import hub, servers, test_face_scores, tiny_checkpoints
-from tests.production_parts import (
-    SHORT,
-    SIDE,
-    STEPS,
-    code_of,
-    drawn,
-    load,
-    make,
-    photo,
-    pixels,
-    wanted,
-)
+from tests import hub, servers, test_face_scores, tiny_checkpoints, trainer_parts
+from tests import production_parts as parts
 
 pytestmark = pytest.mark.engine
 SDXL = registry.weights_of("sdxl")
@@ -40,23 +28,22 @@ SOURCE = SDXL.ip_adapter
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make("sdxl", tmp_path_factory.mktemp("sdxl"))
+    return parts.make("sdxl", tmp_path_factory.mktemp("sdxl"))
 
 
 @pytest.fixture(scope="module")
 def engine(folder: Path) -> ProductionEngine:
-    return load("sdxl", folder)
+    return parts.load("sdxl", folder)
 
 
 def shown(engine: ProductionEngine, *numbers: int) -> bytes:
-    references = [photo(number) for number in numbers]
-    return engine.train(references, tier="instant", recipe=SHORT).safetensors
+    return parts.learnt(engine, *numbers, tier="instant")
 
 
 def test_another_face_makes_another_picture(engine: ProductionEngine) -> None:
     people = [shown(engine, *numbers) for numbers in ((1,), (2,), (1, 2), (1,))]
-    found = [drawn(engine, wanted(), [one]) for one in people]
-    assert len({*found, drawn(engine, wanted())}) == 4
+    found = [parts.drawn(engine, parts.wanted(), [one]) for one in people]
+    assert len({*found, parts.drawn(engine, parts.wanted())}) == 4
     assert found[0] == found[3]
 
 
@@ -65,8 +52,7 @@ def test_stock_diffusers_looks_at_the_same_face(
     guidance: float, engine: ProductionEngine, folder: Path
 ) -> None:
     who = shown(engine, 1)
-    pipe = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
-    pipe.set_progress_bar_config(disable=True)
+    pipe = trainer_parts.stock(folder)
     pipe.load_ip_adapter(
         str(folder / "ip_adapter"),
         subfolder="sdxl_models",
@@ -79,30 +65,32 @@ def test_stock_diffusers_looks_at_the_same_face(
         prompt="the person, a photo of a person",
         negative_prompt="",
         ip_adapter_image=[person.read(who, family="sdxl").pictures],
-        width=SIDE,
-        height=SIDE,
-        num_inference_steps=STEPS,
+        width=parts.SIDE,
+        height=parts.SIDE,
+        num_inference_steps=parts.STEPS,
         guidance_scale=guidance,
         generator=torch.Generator("cpu").manual_seed(3),
     )
-    request = wanted(guidance_scale=guidance)
+    request = parts.wanted(guidance_scale=guidance)
     theirs = np.asarray(stock.images[0], dtype=np.int16)
-    assert np.abs(pixels(drawn(engine, request, [who])) - theirs).max() <= 1  # a last bit, rounded
-    assert np.abs(pixels(drawn(engine, request)) - theirs).max() > 8
+    ours, bare = (parts.pixels(parts.drawn(engine, request, people)) for people in ([who], []))
+    assert np.abs(ours - theirs).max() <= 1  # a last bit, rounded
+    assert np.abs(bare - theirs).max() > 8
 
 
 def test_whoever_was_trained_is_looked_at_as_well(engine: ProductionEngine) -> None:
-    learnt = engine.train([photo(1)], tier="trained", recipe=SHORT).safetensors
+    learnt = parts.learnt(engine, 1)
     known = person.read(learnt, family="sdxl")
     alone = person.write(person.Person("sdxl", "trained", (), known.lora), prefix="unet")
-    assert drawn(engine, wanted(), [learnt]) != drawn(engine, wanted(), [alone])
+    both, one = (parts.drawn(engine, parts.wanted(), [each]) for each in (learnt, alone))
+    assert both != one
 
 
 def test_people_are_looked_at_in_edits_too(engine: ProductionEngine) -> None:
     one, two = shown(engine, 1), shown(engine, 2)
     for kind in ("edit", "enhance"):
-        request = wanted(kind, "a hat", size_px=96 if kind == "enhance" else None)  # type: ignore[arg-type]
-        assert drawn(engine, request, [one]) != drawn(engine, request, [two])
+        request = parts.wanted(kind, "a hat", size_px=96 if kind == "enhance" else None)  # type: ignore[arg-type]
+        assert parts.drawn(engine, request, [one]) != parts.drawn(engine, request, [two])
 
 
 def test_a_face_is_cut_out_where_faces_are_found(engine: ProductionEngine) -> None:
@@ -120,12 +108,12 @@ def test_without_it_only_whoever_was_trained_is_drawn(
     engine: ProductionEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "none"))
-    bare = load("sdxl", tiny_checkpoints.sdxl(tmp_path / "sdxl"))
-    assert code_of(lambda: bare.train([photo(1)], tier="instant")) == "no_weights"
+    bare = parts.load("sdxl", tiny_checkpoints.sdxl(tmp_path / "sdxl"))
+    assert parts.code_of(lambda: bare.train([parts.photo(1)], tier="instant")) == "no_weights"
     with pytest.raises(Exception, match=r"python manage\.py engines pull sdxl"):
-        bare.generate(wanted(), [shown(engine, 1)])
-    learnt = bare.train([photo(1)], tier="trained", recipe=SHORT).safetensors
-    assert drawn(bare, wanted(), [learnt]) != drawn(bare, wanted())
+        bare.generate(parts.wanted(), [shown(engine, 1)])
+    learnt = parts.learnt(bare, 1)
+    assert parts.drawn(bare, parts.wanted(), [learnt]) != parts.drawn(bare, parts.wanted())
 
 
 # --- its files -----------------------------------------------------------------------

@@ -6,21 +6,17 @@ import gc
 import os
 import socket
 import weakref
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline
-from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as qwen_pipeline
 from PIL import Image
 from transformers import PreTrainedTokenizerBase
 
 from generator.engine import film, pictures, registry
 from generator.engine.interface import (
-    AnimateRequest,
     Canceled,
     GenerateCall,
     Recipe,
@@ -31,32 +27,26 @@ from generator.engine.process import EngineProcess
 from generator.engine.production import person
 from generator.engine.production.engine import ProductionEngine
 from generator.engine.production.families import Klein
-from tests import tiny_checkpoints
+from tests import tiny_checkpoints, trainer_parts
 from tests.production_parts import (
     ENGINES,
     SHORT,
     SIDE,
     STILLS,
+    clip,
     code_of,
     drawn,
+    learnt,
     load,
     make,
     photo,
     pixels,
     short_prompts,  # noqa: F401  a fixture
+    small_pictures,  # noqa: F401  a fixture
     wanted,
 )
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_pictures() -> Iterator[None]:
-    """Qwen's pipeline enlarges whatever it looks at to a megapixel: here, half a minute each."""
-    before = qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE
-    qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE = SIDE**2, 56**2
-    yield
-    qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE = before
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +65,7 @@ def known(engines: dict[str, ProductionEngine]) -> dict[str, bytes]:
     found = {}
     for name in STILLS:
         tier = engines[name].describe().tiers[0]
-        found[name] = engines[name].train([photo(1)], tier=tier, recipe=SHORT).safetensors
+        found[name] = learnt(engines[name], 1, tier=tier)
     return found
 
 
@@ -114,7 +104,7 @@ def test_a_trained_person_changes_pictures_and_leaves_the_base_alone(
 ) -> None:
     engine = engines[name]
     before = drawn(engine, wanted())
-    somebody = engine.train([photo(1), photo(2)], tier="trained", recipe=SHORT).safetensors
+    somebody = learnt(engine, 1, 2)
     assert drawn(engine, wanted(), [somebody]) != before
     assert drawn(engine, wanted()) == before
 
@@ -124,14 +114,13 @@ def test_stock_diffusers_draws_the_same_person(
     name: str, engines: dict[str, ProductionEngine], folders: dict[str, Path], tmp_path: Path
 ) -> None:
     """The adapter's file goes through `load_lora_weights`, its references left out."""
-    somebody = engines[name].train([photo(1)], tier="trained", recipe=SHORT).safetensors
+    somebody = learnt(engines[name], 1)
     alone = person.read(somebody, family=name)
     bare = person.Person(name, "trained", (), alone.lora)
     (tmp_path / "them.safetensors").write_bytes(
         person.write(bare, prefix="unet" if name == "sdxl" else "transformer")
     )
-    pipe = DiffusionPipeline.from_pretrained(folders[name], local_files_only=True)
-    pipe.load_lora_weights(tmp_path, weight_name="them.safetensors")
+    pipe = trainer_parts.stock(folders[name], tmp_path / "them.safetensors")
     tokens = {"max_sequence_length": Klein.prompt_tokens}
     more = {"negative_prompt": ""} if name == "sdxl" else tokens
     stock = pipe(
@@ -151,8 +140,8 @@ def test_stock_diffusers_draws_the_same_person(
 @pytest.mark.parametrize("name", ["klein", "qwen-edit"])
 def test_more_references_are_looked_at(name: str, engines: dict[str, ProductionEngine]) -> None:
     engine = engines[name]
-    one = engine.train([photo(1)], tier="instant", recipe=SHORT).safetensors
-    two = engine.train([photo(1), photo(2)], tier="instant", recipe=SHORT).safetensors
+    one = learnt(engine, 1, tier="instant")
+    two = learnt(engine, 1, 2, tier="instant")
     assert drawn(engine, wanted(), [one]) != drawn(engine, wanted(), [two])
 
 
@@ -161,9 +150,7 @@ def test_two_people_are_drawn_from_the_pictures_of_both(
     name: str, engines: dict[str, ProductionEngine]
 ) -> None:
     engine = engines[name]
-    a, b, c = (
-        engine.train([photo(i)], tier="instant", recipe=SHORT).safetensors for i in (1, 2, 3)
-    )
+    a, b, c = (learnt(engine, i, tier="instant") for i in (1, 2, 3))
     request = wanted(prompt="[[a]] and [[b]] at the beach")
     found = [drawn(engine, request, people) for people in ([a, b], [a, c], [b, a])]
     assert len(set(found)) == 3
@@ -288,11 +275,6 @@ def test_a_picture_is_enlarged_in_tiles_and_stays_what_it_is(
 
 
 # --- clips ---------------------------------------------------------------------------
-def clip(prompt: str = "smiling", **more: object) -> AnimateRequest:
-    usual: dict[str, object] = {"seconds": 2.0, "num_inference_steps": 2, "image": photo(4)}
-    return AnimateRequest(prompt, **(usual | more))  # type: ignore[arg-type]
-
-
 def test_a_still_is_set_in_motion(engines: dict[str, ProductionEngine]) -> None:
     made, again = (engines["wan"].animate(clip(), seed=2) for _ in range(2))
     assert (made.frames, made.fps, made.width, made.height) == (48, 24, SIDE, SIDE)

@@ -15,12 +15,11 @@ from generator.engine.production.person import Person
 from generator.engine.production.serving import Server
 from tests import tiny_checkpoints
 from tests.production_parts import (
-    SHORT,
     code_of,
     drawn,
+    learnt,
     load,
     make,
-    photo,
     short_prompts,  # noqa: F401  a fixture
     wanted,
 )
@@ -47,10 +46,21 @@ def test_each_token_belongs_to_whoever_stands_there() -> None:
 
 def test_layers_are_told_apart_by_what_they_see() -> None:
     found = regions.layout(regions.side_by_side(2), words=3, size=(4, 2), references=[])
-    assert found.of(8)[0, :, 0].tolist() == [1, 1, 0, 0] * 2
-    assert found.of(3).shape == (2, 3, 1)
-    assert torch.equal(found.of(11)[:, 3:], found.of(8))
-    assert found.of(5).tolist() == [[[0.5]], [[0.5]]]  # neither: no place is known
+    picture = found.of("transformer_blocks.0.attn.to_q", 8)
+    assert picture[0, :, 0].tolist() == [1, 1, 0, 0] * 2
+    assert found.of("transformer_blocks.0.attn.add_k_proj", 3).shape == (2, 3, 1)
+    both = found.of("single_transformer_blocks.0.attn.to_out", 11)
+    assert torch.equal(both[:, 3:], picture)
+    assert (both[:, :3] == regions.OF_WORDS).all()
+    assert found.of("embedder", 5).tolist() == [[[0.5]], [[0.5]]]  # neither: no place is known
+
+
+@pytest.mark.parametrize("layer", ["add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"])
+def test_a_prompt_as_long_as_a_picture_is_not_taken_for_it(layer: str) -> None:
+    found = regions.layout(regions.side_by_side(2), words=8, size=(4, 2), references=[])
+    words, picture = (found.of(f"blocks.0.attn.{name}", 8) for name in (layer, "to_v"))
+    assert (words == regions.OF_WORDS).all()
+    assert picture[0, :, 0].tolist() == [1, 1, 0, 0] * 2
 
 
 # --- on a denoiser -------------------------------------------------------------------
@@ -72,17 +82,38 @@ def changed(one: Any, other: Any) -> list[float]:
     return [float(np.sqrt(np.square(a - b).mean())) for a, b in pairs]
 
 
-def test_an_adapter_changes_its_own_half_and_little_of_the_other(server: Server) -> None:
-    wish, who = asked(7, width=128, height=128, steps=2), somebody(server, 2)
-    layout = server.family.layout(wish, regions.side_by_side(2), [])
-    base, everywhere = (server.alone(wish, one, quiet) for one in (None, who))
-    right = server.together(wish, [NOBODY, who], layout, quiet)
-    bled, kept = (
-        a / b for a, b in zip(changed(right, base), changed(everywhere, base), strict=True)
-    )
-    print(f"of its effect everywhere: {bled:.2f} in the other half, {kept:.2f} in its own")
-    assert bled < 0.4  # attention, and a decoder that norms the picture as a whole
-    assert kept > 0.8
+def test_an_adapter_changes_its_own_half_and_little_of_the_other(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In latents: what the denoiser does. A decoder mixes halves as well: this one, of random
+    weights, carries 0.2 to 0.4 of a change that ends at the middle over to the other side."""
+    latents: list[torch.Tensor] = []
+    decode = server.family.pipe.vae.decode
+
+    def noted(given: torch.Tensor, **more: Any) -> Any:
+        latents.append(given.clone())
+        return decode(given, **more)
+
+    monkeypatch.setattr(server.family.pipe.vae, "decode", noted)
+    for seed in (2, 3, 4):
+        wish, who = asked(5 + seed, width=128, height=128, steps=2), somebody(server, seed)
+        layout = server.family.layout(wish, regions.side_by_side(2), [])
+        latents.clear()
+        for one in (None, who):
+            server.alone(wish, one, quiet)
+        server.together(wish, [NOBODY, who], layout, quiet)
+        base, everywhere, right = latents
+        (bled, kept), whole = parts(right - base), parts(everywhere - base)
+        bled, kept = bled / whole[0], kept / whole[1]
+        print(f"of its effect everywhere: {bled:.3f} in the other half, {kept:.2f} in its own")
+        assert bled < 0.15  # attention: everything reads from everything
+        assert kept > 0.8
+
+
+def parts(difference: torch.Tensor) -> tuple[float, float]:
+    """Left and right, root mean square."""
+    left, right = difference.square().chunk(2, dim=-1)
+    return float(left.mean().sqrt()), float(right.mean().sqrt())
 
 
 def test_two_adapters_are_each_nearer_to_themselves(server: Server) -> None:
@@ -117,9 +148,7 @@ def test_nothing_of_it_is_left_behind(server: Server) -> None:
 # --- in an engine --------------------------------------------------------------------
 def test_trained_people_are_worn_together_where_no_face_can_be_found(tmp_path: Path) -> None:
     engine = load("klein", make("klein", tmp_path))
-    people = [
-        engine.train([photo(number)], tier="trained", recipe=SHORT).safetensors for number in (1, 2)
-    ]
+    people = [learnt(engine, number) for number in (1, 2)]
     request = {"prompt": "[[a]] and [[b]] at the beach"}
     left, right = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0)
     usual = drawn(engine, wanted(**request), people)

@@ -37,7 +37,7 @@ def somebody(server: Server, seed: int, rank: int = 4) -> Person:
     generator = torch.Generator().manual_seed(seed)
     tensors: dict[str, Tensor] = {}
     for name, layer in server.family.denoiser.named_modules():
-        if isinstance(layer, nn.Linear) and ".to_" in name:
+        if isinstance(layer, nn.Linear) and (".to_" in name or ".add_" in name):
             a, b = (rank, layer.in_features), (layer.out_features, rank)
             tensors[f"{name}.lora_A.weight"] = 0.1 * torch.randn(a, generator=generator)
             tensors[f"{name}.lora_B.weight"] = 0.1 * torch.randn(b, generator=generator)

@@ -54,12 +54,7 @@ def wan(folder: Path, *, seed: int = 0) -> Path:
     with _random(seed):
         pipe = WanImageToVideoPipeline(
             tokenizer=_t5_tokenizer(),
-            text_encoder=UMT5EncoderModel(
-                UMT5Config(
-                    vocab_size=len(_t5_tokenizer()), d_model=32, d_kv=8, d_ff=32, num_layers=2,
-                    num_heads=4,
-                )
-            ),
+            text_encoder=_t5(),
             vae=AutoencoderKLWan(
                 base_dim=8, z_dim=8, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
                 temperal_downsample=[False, True, True], in_channels=12, out_channels=12,
@@ -84,12 +79,7 @@ def wan_animate(folder: Path, *, seed: int = 0) -> Path:
     with _random(seed):
         pipe = WanAnimatePipeline(
             tokenizer=_t5_tokenizer(),
-            text_encoder=UMT5EncoderModel(
-                UMT5Config(
-                    vocab_size=len(_t5_tokenizer()), d_model=32, d_kv=8, d_ff=32, num_layers=2,
-                    num_heads=4,
-                )
-            ),
+            text_encoder=_t5(),
             vae=AutoencoderKLWan(
                 base_dim=4, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
                 temperal_downsample=[False, True, True],
@@ -208,6 +198,14 @@ def _seeing(vocabulary: int, ids: dict[str, int]) -> Qwen2_5_VLConfig:
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"],
         vision_end_token_id=ids["<|vision_end|>"],
+    )  # fmt: skip
+
+
+def _t5() -> UMT5EncoderModel:
+    return UMT5EncoderModel(
+        UMT5Config(
+            vocab_size=len(_t5_tokenizer()), d_model=32, d_kv=8, d_ff=32, num_layers=2, num_heads=4
+        )
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ class Canceled(Exception):
 class Step:
     """One sign of life: `done` of `total` steps of `phase`."""
 
-    phase: str  # "load", "read", "views", "train", "draw", "save"
+    phase: str  # "load", "read", "views", "prior", "train", "draw", "save"
     done: int
     total: int
     index: int = 0  # which picture of the request this is about
@@ -90,7 +90,8 @@ class Recipe:
     """How long and how hard a person is learnt. `None`: the engine's own choice.
 
     The tier "fast" makes `views` of the person and learns those: of `earlier`, a file that it
-    made, all but the `rejected` ones are kept, which are named as `card.View.name` does.
+    made, all but the `rejected` ones are kept, which are named as `card.View.name` does. The tier
+    "trained" draws `prior` pictures of others and learns them beside the person's; 0: none.
     """
 
     steps: int | None = None
@@ -99,6 +100,7 @@ class Recipe:
     checkpoint_every_s: float = 1.0  # measured: one write takes about 10 ms
     evaluation_images: int | None = None  # pictures drawn for `TrainedAdapter.likeness`
     views: int | None = None
+    prior: int | None = None
     earlier: bytes = b""
     rejected: tuple[str, ...] = ()
 

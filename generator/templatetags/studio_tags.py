@@ -41,6 +41,7 @@ PHASE_WORDS = {
     "load": "Waking up",
     "read": "Reading the reference",
     "views": "Making views of the face",
+    "prior": "Drawing other people to compare",
     "train": "Learning the face",
     "draw": "Drawing",
     "save": "Saving",

@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -15,11 +15,11 @@ from safetensors.torch import load as load_tensors
 
 from generator.engine import pictures
 from generator.engine.interface import GenerateRequest, OnStep, Recipe, Step, Tier
-from generator.engine.production import card, sheet, words
+from generator.engine.production import card, drawn, masks, prior, sheet, words
 from generator.engine.production import person as files
 from generator.engine.production.card import View
 from generator.engine.production.drawing import Cast, Drawing
-from generator.engine.production.likeness import Faces
+from generator.engine.production.likeness import Faces, Known
 from generator.engine.production.person import Person
 from generator.engine.production.training import FAMILIES, TrainingRecipe, kept_name, train
 from generator.engine.production.warm import TRAIN, Warm
@@ -57,51 +57,126 @@ def learnt(
         return [person]
     with ExitStack() as stack:
         work = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        lesson = Lesson(warm, faces, recipe, seed, work, on_step)
         if tier == "fast":
-            found = _views(warm, faces, person, recipe, seed=seed, folder=work, tell=on_step)
-            person = replace(person, views=tuple(found))
-        measured = faces is not None and recipe.evaluation_images != 0
-        return _trained(warm, person, references, recipe, work, seed, on_step, measured=measured)
+            person = replace(person, views=tuple(lesson.views(person)))
+        return lesson.trained(person, references)
 
 
-def _trained(
-    warm: Warm,
-    person: Person,
-    references: Sequence[bytes],
-    recipe: Recipe,
-    work: Path,
-    seed: int,
-    on_step: OnStep,
-    *,
-    measured: bool,
-) -> list[Person]:
-    source = warm.weights.train or warm.weights.render
-    base = warm.folder(source, TRAIN if warm.weights.train else "")
-    family = FAMILIES[warm.weights.family]
-    side = warm.weights.reference_px
-    asked = _recipe(recipe, references, family.multiple_px, side, seed, fast=bool(person.views))
-    asked = replace(asked, prompt_tokens=warm.base.prompt_tokens)
-    shown = list(references)
-    if person.views:
-        in_context = family.context is not None
-        name = words.shown([1 if in_context else 0], 1)[0]
-        shown, captions = _with_views(references, person.views, name)
-        asked = replace(asked, context=in_context, prompt=f"a photo of {name}", captions=captions)
-    if measured:
-        asked = replace(asked, keep_at=tuple(round(asked.steps * share) for share in CHOICES))
-    warm.unload()  # text encoder, VAE and denoiser are loaded one after the other, on their own
-    path = train(
-        warm.weights.family,
-        base,
-        shown,
-        asked,
-        work_dir=work,
-        on_progress=on_step,
-        should_cancel=lambda: False,  # whoever cancels raises from `on_step`
-        device=warm.device.type,
-    )
-    paths = [path, *(work / kept_name(step) for step in reversed(asked.keep_at))]
-    return [_wearing(person, each.read_bytes(), asked.prompt) for each in paths]
+@dataclass(frozen=True)
+class Lesson:
+    """One training on an engine's base."""
+
+    warm: Warm
+    faces: Faces | None
+    recipe: Recipe
+    seed: int
+    folder: Path
+    tell: OnStep
+
+    def trained(self, person: Person, references: Sequence[bytes]) -> list[Person]:
+        """By their photos, and by the views of a sheet that they have."""
+        warm, faces = self.warm, self.faces
+        source = warm.weights.train or warm.weights.render
+        base = warm.folder(source, TRAIN if warm.weights.train else "")
+        family = FAMILIES[warm.weights.family]
+        asked = self._asked(references, family.multiple_px, fast=bool(person.views))
+        shown = list(references)
+        if person.views:
+            in_context = family.context is not None
+            name = words.shown([1 if in_context else 0], 1)[0]
+            shown, captions = _with_views(references, person.views, name)
+            prompt = f"a photo of {name}"
+            asked = replace(asked, context=in_context, prompt=prompt, captions=captions)
+        others = self._others(asked.prior_prompt) if not person.views else []
+        warm.unload()  # text encoder, VAE and denoiser are loaded one after the other, on their own
+        path = train(
+            warm.weights.family,
+            base,
+            shown,
+            asked,
+            masks=masks.of(faces, self._known(person), shown),
+            prior=others,
+            work_dir=self.folder,
+            on_progress=self.tell,
+            should_cancel=lambda: False,  # whoever cancels raises from `tell`
+            device=warm.device.type,
+        )
+        paths = [path, *(self.folder / kept_name(step) for step in reversed(asked.keep_at))]
+        return [_wearing(person, each.read_bytes(), asked.prompt) for each in paths]
+
+    def views(self, person: Person) -> list[View]:
+        """An identity sheet."""
+        warm, recipe, known = self.warm, self.recipe, self._known(person)
+        wanted = min(recipe.views or sheet.USUAL, card.VIEWS_MAX)
+        earlier = card.views(recipe.earlier) if recipe.earlier else ()
+        start = [view for view in earlier if view.name not in recipe.rejected][:wanted]
+        side = warm.weights.reference_px
+        cast = Cast((person,), (known,))
+        return sheet.made(
+            lambda asked, number: self._drawn(f"[[them]], {asked}", cast, number),
+            person.pictures,
+            sheet.Gate(self.faces, known, wanted),
+            wanted=wanted,
+            start=start,
+            whose=drawn.named(
+                [warm.description.name, warm.weights.render, self.seed, wanted, side]
+                + [known is not None]
+                + [hashlib.sha256(data).hexdigest() for data in person.references]
+                + [view.name for view in start]
+            ),
+            folder=self.folder,
+            tell=self.tell,
+        )
+
+    def _others(self, prompt: str) -> list[bytes]:
+        """Of nobody, by the base alone."""
+        warm, wanted = self.warm, self.recipe.prior
+        found = [warm.description.name, warm.weights.render, warm.weights.reference_px]
+        return prior.made(
+            lambda number: self._drawn(prompt, Cast((), ()), number),
+            wanted=prior.USUAL if wanted is None else wanted,
+            whose=drawn.named([*found, self.seed, prompt]),
+            folder=self.folder,
+            tell=self.tell,
+        )
+
+    def _drawn(self, prompt: str, cast: Cast, number: int) -> Image.Image:
+        """By the engine that draws pictures, as large as what is learnt."""
+        warm = self.warm
+
+        def one() -> Image.Image:
+            drawing = Drawing(warm.server, warm.description, self.faces)
+            drawing.reference_px = warm.weights.reference_px
+            request = GenerateRequest("image", prompt, size_px=warm.weights.reference_px)
+            make = drawing.new(request, cast, warm.weights.steps, warm.weights.guidance)
+            return make(self.seed + number, number, None)
+
+        return warm.with_room(one)
+
+    def _known(self, person: Person) -> Known | None:
+        return self.faces.know(person.pictures) if self.faces else None
+
+    def _asked(
+        self, references: Sequence[bytes], multiple_px: int, *, fast: bool
+    ) -> TrainingRecipe:
+        """The trainer's, with its own choices where nothing was said."""
+        recipe, warm = self.recipe, self.warm
+        least = min(min(pictures.read(data).size) for data in references)
+        side = max(SMALLEST_PX, min(warm.weights.reference_px, least))
+        size = side // multiple_px * multiple_px
+        usual = TrainingRecipe(steps=FAST_STEPS if fast else STEPS, size_px=size, seed=self.seed)
+        steps = recipe.steps or usual.steps
+        measured = self.faces is not None and recipe.evaluation_images != 0
+        return replace(
+            usual,
+            steps=steps,
+            learning_rate=recipe.learning_rate or usual.learning_rate,
+            rank=recipe.rank or usual.rank,
+            prompt_tokens=warm.base.prompt_tokens,
+            checkpoint_every_s=max(recipe.checkpoint_every_s, 1.0),
+            keep_at=tuple(round(steps * share) for share in CHOICES) if measured else (),
+        )
 
 
 def _wearing(person: Person, data: bytes, prompt: str) -> Person:
@@ -120,68 +195,3 @@ def _with_views(
     captions = [f"a photo of {name}"] * len(real)
     captions += [f"a photo of {name}, {view.words}" for view in views]
     return real + [view.jpeg for view in views], tuple(captions)
-
-
-def _views(
-    warm: Warm,
-    faces: Faces | None,
-    person: Person,
-    recipe: Recipe,
-    *,
-    seed: int,
-    folder: Path,
-    tell: OnStep,
-) -> list[View]:
-    known = faces.know(person.pictures) if faces else None
-    wanted = min(recipe.views or sheet.USUAL, card.VIEWS_MAX)
-    earlier = card.views(recipe.earlier) if recipe.earlier else ()
-    start = [view for view in earlier if view.name not in recipe.rejected][:wanted]
-    side = warm.weights.reference_px
-
-    def draw(asked: str, number: int) -> Image.Image:
-        def one() -> Image.Image:
-            drawing = Drawing(warm.server, warm.description, faces)
-            drawing.reference_px = side
-            request = GenerateRequest("image", f"[[them]], {asked}", size_px=side)
-            cast = Cast((person,), (known,))
-            make = drawing.new(request, cast, warm.weights.steps, warm.weights.guidance)
-            return make(seed + number, number, None)
-
-        return warm.with_room(one)
-
-    return sheet.made(
-        draw,
-        person.pictures,
-        sheet.Gate(faces, known, wanted),
-        wanted=wanted,
-        start=start,
-        whose=sheet.named(
-            [warm.description.name, warm.weights.render, seed, wanted, side, known is not None]
-            + [hashlib.sha256(data).hexdigest() for data in person.references]
-            + [view.name for view in start]
-        ),
-        folder=folder,
-        tell=tell,
-    )
-
-
-def _recipe(
-    recipe: Recipe,
-    references: Sequence[bytes],
-    multiple_px: int,
-    side: int,
-    seed: int,
-    *,
-    fast: bool,
-) -> TrainingRecipe:
-    """The trainer's, with its own choices where nothing was said."""
-    least = min(min(pictures.read(data).size) for data in references)
-    size = max(SMALLEST_PX, min(side, least)) // multiple_px * multiple_px
-    usual = TrainingRecipe(steps=FAST_STEPS if fast else STEPS, size_px=size, seed=seed)
-    return replace(
-        usual,
-        steps=recipe.steps or usual.steps,
-        learning_rate=recipe.learning_rate or usual.learning_rate,
-        rank=recipe.rank or usual.rank,
-        checkpoint_every_s=max(recipe.checkpoint_every_s, 1.0),
-    )

@@ -30,11 +30,12 @@ class Slot(nn.Module):
     worn_b: Tensor | None = None  # (out, r), or (rows, r, out)
     worn_apart: tuple[tuple[int, Tensor, Tensor], ...] = ()  # person, A and B as for all rows
     layout: Layout | None = None  # how much each of these counts at each token
+    called: str = ""  # this layer, in the denoiser; for `layout`
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = super().forward(x)
         if self.layout:
-            shares = self.layout.of(x.shape[1] if x.ndim == 3 else 0).to(x)
+            shares = self.layout.of(self.called, x.shape[1] if x.ndim == 3 else 0).to(x)
             for person, a, b in self.worn_apart:
                 part = shares[person] if x.ndim == 3 else shares[person, 0]
                 out = out + part * F.linear(F.linear(x, a), b)
@@ -165,6 +166,7 @@ class Wardrobe:
         self._take_off_others(())
         for name in names:
             self._layers[name].layout = layout  # type: ignore[assignment]
+            self._layers[name].called = name  # type: ignore[assignment]
             found = [(person, one, one.names.index(name)) for person, one in enumerate(garments)
                      if one and name in one.names]  # fmt: skip
             worn = tuple((person, one.a[at], one.b[at]) for person, one, at in found)

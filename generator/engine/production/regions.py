@@ -6,6 +6,7 @@ face files, and what it leaves is that attention still carries something of each
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from torch import Tensor
 Box = tuple[float, float, float, float]
 """left, top, width, height as fractions of the picture"""
 
+OF_TEXT = re.compile(r"add_[qkv]_proj|to_add_out|context")  # layers of the text's own side
 OF_WORDS = 0.25  # of each adapter on the prompt's tokens, which are everybody's
 
 
@@ -25,10 +27,11 @@ class Layout:
     words: Tensor  # (P, tokens of the prompt)
     picture: Tensor  # (P, tokens of the picture and of the references after it)
 
-    def of(self, tokens: int) -> Tensor:
-        """(P, tokens, 1): a layer sees words, pictures, or both, words first."""
+    def of(self, layer: str, tokens: int) -> Tensor:
+        """(P, tokens, 1): a layer sees words, pictures, or both, words first. Names tell which,
+        since a small picture has as many tokens as a prompt."""
         both = torch.cat([self.words, self.picture], dim=1)
-        for part in (self.picture, self.words, both):
+        for part in (self.words,) if OF_TEXT.search(layer) else (self.picture, both):
             if part.shape[1] == tokens:
                 return part[..., None]
         return torch.full((len(both), 1, 1), 1 / len(both))  # of all of them at once

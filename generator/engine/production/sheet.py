@@ -8,10 +8,7 @@ whoever was killed goes on with the next one and ends with the very same sheet.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +19,7 @@ from PIL import Image
 
 from generator.engine import pictures
 from generator.engine.interface import EngineError, OnStep, Step
-from generator.engine.production import card
+from generator.engine.production import card, drawn
 from generator.engine.production.card import View
 from generator.engine.production.likeness import Faces, Known
 
@@ -127,11 +124,6 @@ class Gate:
         return likeness
 
 
-def named(parts: Sequence[object]) -> str:
-    """A hash of what decides a sheet."""
-    return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()
-
-
 def _small(picture: Image.Image) -> NDArray[np.float32]:
     small = picture.convert("L").resize((16, 16), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float32)
@@ -145,23 +137,13 @@ def _jpeg(picture: Image.Image) -> bytes:
 
 def _read(folder: Path, whose: str) -> Sheet | None:
     """None: nothing was begun, or it is another one's, or damaged."""
+    kept = drawn.read(folder / NAME, whose)
     try:
-        kept = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        if kept["whose"] != whose:
-            return None
-        return Sheet(whose, list(card.views_of(kept)), int(kept["tried"]))
-    except (OSError, ValueError, KeyError, TypeError, EngineError):
+        return Sheet(whose, list(card.views_of(kept)), int(kept["tried"])) if kept else None
+    except (ValueError, KeyError, TypeError, EngineError):
         return None
 
 
 def _write(folder: Path, sheet: Sheet) -> None:
-    """Beside itself, synced and renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
     views = [card.packed(view) for view in sheet.views]
-    kept = {"whose": sheet.whose, "tried": sheet.tried, "views": views}
-    part = folder / f"{NAME}.part"
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(kept, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, folder / NAME)
+    drawn.write(folder / NAME, sheet.whose, {"tried": sheet.tried, "views": views})
