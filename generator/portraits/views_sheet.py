@@ -5,18 +5,20 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.access import sign_in_required
+from accounts.access import ask_to_sign_in, sign_in_required
 from billing import resume
 from billing.refusals import Refusal
 from generator import upgrade
+from generator.assets import links
 from generator.assets.views import closed
 from generator.engine.production.card import View
 from generator.jobs.models import Training
@@ -49,21 +51,31 @@ def portrait_model_views(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
 
 
 @require_safe
-@sign_in_required
 def portrait_model_view(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponseBase:
-    """One view as the engine encoded it. Unknown and foreign ones give the same 404."""
-    view = sheets.view(own_model(request, id), name)
+    """One view as the engine encoded it: a JPEG of some tens of kilobytes.
+
+    Unknown and foreign ones give the same 404. `?signature=` opens what a program handed on.
+    """
+    if links.opens(f"{id}/{name}", request.GET.get("signature", "")):
+        found = get_object_or_404(PortraitModel, id=id)
+    elif request.user.is_authenticated:
+        found = own_model(request, id)
+    else:
+        return ask_to_sign_in(request)
+    view = sheets.view(found, name)
     if view is None:
         raise Http404
-    return picture(request, view)
+    stored = f"{view.name}.jpg"
+    if request.headers.get("If-None-Match") == f'"{stored}"':
+        return closed(HttpResponseNotModified(), stored)
+    return closed(HttpResponse(view.jpeg, content_type="image/jpeg"), stored)
 
 
-def picture(request: HttpRequest, view: View) -> HttpResponseBase:
-    """A JPEG of some tens of kilobytes, with the headers of every private picture."""
-    name = f"{view.name}.jpg"
-    if request.headers.get("If-None-Match") == f'"{name}"':
-        return closed(HttpResponseNotModified(), name)
-    return closed(HttpResponse(view.jpeg, content_type="image/jpeg"), name)
+def signed(portrait_model: PortraitModel, view: View) -> str:
+    """The whole address of a view, which opens without signing in for as long as an asset's."""
+    path = reverse("portrait_model_view", args=[portrait_model.pk, view.name])
+    signature = links.signature(f"{portrait_model.pk}/{view.name}")
+    return f"{settings.SITE_URL}{path}?signature={signature}"
 
 
 def _page(
