@@ -21,6 +21,7 @@ class Way:
     status: int = 200  # for the owner
     scope: str = "read"
     query: str = ""
+    engine: str = "miniature"  # the studio's
 
     @property
     def names(self) -> str:
@@ -43,6 +44,10 @@ V1 = {
     "patch /portrait-models/{id}": Way({"name": "Eve"}, id="<model>", scope="train"),
     "delete /portrait-models/{id}": Way(id="<model>", status=204, scope="train"),
     "post /portrait-models/{id}/trainings": Way(id="<model>", status=202, scope="train"),
+    "get /portrait-models/{id}/views": Way(id="<model>"),
+    "post /portrait-models/{id}/views/reject": Way(
+        {"names": ["<view>"]}, id="<model>", status=202, scope="train", engine="klein"
+    ),
     "post /faces": _made({"age": 30}),
     "post /images": _made(
         {

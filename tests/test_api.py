@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import AsyncClient
+from django.test import AsyncClient, Client
+from pytest_django import Settings
 
 from accounts import keys
 from accounts.models import User
@@ -22,7 +23,7 @@ from generator.engine.interface import FaceScore, GeneratedImage
 from generator.jobs import lifecycle
 from generator.jobs.models import Generation, Training
 from generator.portraits.models import PortraitModel
-from tests import pictures, rows
+from tests import pictures, rows, sheet_parts
 from tests.api_parts import Program, program
 from tests.job_parts import claim, finish, png, ready_model, submit
 
@@ -195,6 +196,36 @@ def test_somebody_is_invented_and_learnt(alice: User, ask: Program) -> None:
     assert changed.json()["name"] == "Jean-Luc"
     assert ask("delete", f"/portrait-models/{model.pk}").status_code == 204
     assert ask("get", f"/portrait-models/{model.pk}").status_code == 404
+
+
+def test_views_are_listed_and_rejected_once_for_the_same_key(
+    ask: Program, ada: PortraitModel, alice: User, client: Client, settings: Settings
+) -> None:
+    settings.ENGINE_IMAGE = "klein"
+    path = f"/portrait-models/{ada.pk}/views"
+    assert ask("get", path).json() == {"items": [], "next": None}
+    first, *others = sheet_parts.give(ada, sheet_parts.sheet())
+    told = ask("get", path).json()["items"]
+    assert [one["name"] for one in told] == [first.name, *(view.name for view in others)]
+    assert (told[0]["words"], told[0]["likeness"]) == (first.words, 71)
+    assert [one["likeness"] for one in told] == [71, 40, None, 88]
+    url = told[0]["url"].removeprefix(settings.SITE_URL)
+    assert client.get(url).content == first.jpeg
+    assert client.get(url.replace(first.name, others[0].name)).status_code == 302  # sign in
+    before, body = ledger.balance(alice), {"names": [first.name]}
+    trial = ask("post", f"{path}/reject", body, X_Dry_Run="1")
+    assert trial.status_code == 202 and trial.json()["is_trial"]
+    made = [ask("post", f"{path}/reject", body, Idempotency_Key="v") for _ in range(2)]
+    assert made[0].status_code == 202 and made[0].json() == made[1].json()
+    assert Training.objects.get(pk=made[0].json()["id"]).rejected_views == [first.name]
+    assert ledger.balance(alice) == before - cost("training")
+    for names, key, status, code in (
+        (["0" * 64], "", 422, "unknown_view"), ([], "", 422, "unknown_view"),
+        ([others[0].name], "", 409, "training_unfinished"),
+        ([others[0].name], "v", 409, "idempotency_conflict"),
+    ):  # fmt: skip
+        answer = ask("post", f"{path}/reject", {"names": names}, Idempotency_Key=key)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
 def test_a_face_is_nobodys_who_is_too_young(ask: Program) -> None:

@@ -7,6 +7,7 @@ The operations are read from the addresses of the studio. One that is new has to
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.http import HttpResponse
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 
 from accounts import keys
@@ -29,6 +30,7 @@ from generator.assets.models import Asset
 from generator.jobs.models import Generation, Training
 from generator.portraits.models import PortraitModel
 from generator.webhooks import services as webhooks
+from tests import sheet_parts
 from tests.api_parts import ALL, Program
 from tests.conftest import signed_in
 from tests.idor_ways import FILE, OPEN, WAYS, Way
@@ -128,6 +130,7 @@ def _person(user: User) -> Person:
             "<endpoint>": str(endpoint.pk),
             "<delivery>": str(webhooks.send_test(endpoint).pk),
             "<slot>": str(slots.listed(user)[-1].pk),
+            "<view>": sheet_parts.give(model, sheet_parts.sheet(seed=user.pk))[0].name,
         },
     )
 
@@ -160,7 +163,8 @@ def _ask(operation: Operation, secret: str, rows: dict[str, str], *, id: str = "
         return asked.client.post(asked.base + path, {"file": file}, headers=asked.headers)
     if way.query:
         path += f"?{_filled(way.query, rows)}"
-    return asked(operation.method, path, _filled(way.body, rows) if way.body else None)
+    with override_settings(ENGINE_IMAGE=way.engine):
+        return asked(operation.method, path, _filled(way.body, rows) if way.body else None)
 
 
 def _content(answer: HttpResponse) -> bytes:
@@ -188,7 +192,7 @@ class Asked:
             self.said = _said(self.answer)
 
     def _heard(self, execute: Any, sql: str, values: Any, many: bool, context: Any) -> Any:
-        self.statements.append(sql)
+        self.statements.append(re.sub(r'_x\d+"$', '"', sql))  # savepoints are numbered
         return execute(sql, values, many, context)
 
 
@@ -256,6 +260,8 @@ def test_foreign_and_unknown_rows_are_told_alike(
     if way.id:  # a picture's id where a job's is wanted, and so on
         nobodys = Asked(operation, secret, eve.rows, nobody)
         for name, id in ann.rows.items():
+            if name == "<view>":  # a name, which no address of a program takes
+                continue
             theirs = Asked(operation, secret, eve.rows, id)
             assert theirs.said == nobodys.said, name
             assert theirs.statements == nobodys.statements, name

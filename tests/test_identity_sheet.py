@@ -15,6 +15,7 @@ from diffusers import Flux2Transformer2DModel
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from PIL import Image
+from pytest_django import Settings
 from safetensors.torch import save
 
 from accounts.models import User
@@ -268,14 +269,16 @@ def pictures_of(level: int) -> bytes:
 
 
 @pytest.mark.django_db
-def test_a_person_looks_at_the_views_and_rejects_some(trained: PortraitModel) -> None:
+def test_a_person_looks_at_the_views_and_rejects_some(
+    trained: PortraitModel, settings: Settings
+) -> None:
+    settings.ENGINE_IMAGE = "klein"
     kept, bad = sheets.views(trained)
     assert (kept.likeness, bad.likeness) == (40, 80)
     wanted = uuid.uuid4()
     again, twice = (sheets.reject_views(trained, [bad.name], training_id=wanted) for _ in range(2))
     assert again == twice == Training.objects.get()
     assert again.charged == 20
-    Training.objects.update(engine="klein")
     call = of_training(Training.objects.get())
     assert call.tier == "fast" and call.recipe
     assert call.recipe.rejected == (bad.name,)

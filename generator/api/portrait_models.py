@@ -14,11 +14,12 @@ from billing.refusals import Refusal
 from generator.api import asking, shown
 from generator.api.auth import owner
 from generator.api.own import READ, TRAIN, Page, answers, page_of
-from generator.api.shown import JobOut, PortraitModelOut
+from generator.api.shown import JobOut, PortraitModelOut, ViewOut
 from generator.assets.models import Asset
-from generator.portraits import services
+from generator.portraits import services, sheets
 from generator.portraits.models import PortraitModel
 from generator.portraits.views import with_training
+from generator.portraits.views_sheet import signed
 
 router = Router(tags=["portrait models"])
 
@@ -42,6 +43,14 @@ class PortraitModelChanges(Schema):
     description: str | None = None
     is_public: bool | None = None
     others_may_use: bool | None = None
+
+
+class ViewPage(Page):
+    items: list[ViewOut]
+
+
+class RejectedViews(Schema):
+    names: list[str] = Field(description="Of views that it was learnt from.")
 
 
 @router.get(
@@ -141,6 +150,47 @@ def training_create(request: HttpRequest, id: UUID) -> Any:
         asking.perform(
             request,
             lambda: services.train_again(row, training_id=training_id),
+            lambda made: shown.job(made, is_trial=trial),
+        ),
+    )
+
+
+@router.get(
+    "/portrait-models/{id}/views",
+    auth=READ,
+    response=answers(ViewPage, 404, 422),
+    summary="What it was learnt from beside the photos",
+)
+def view_list(request: HttpRequest, id: UUID) -> Any:
+    """Of own ones that an engine made views of; empty for all others."""
+    row = _own(request, id)
+    items = [
+        {
+            "name": view.name,
+            "words": view.words,
+            "likeness": view.likeness,
+            "url": signed(row, view),
+        }
+        for view in sheets.views(row)
+    ]
+    return page_of(items, "")
+
+
+@router.post(
+    "/portrait-models/{id}/views/reject",
+    auth=TRAIN,
+    response=answers(JobOut, 402, 404, 409, 422, status=202),
+    summary="Train with other views in place of some",
+)
+def view_reject(request: HttpRequest, id: UUID, body: RejectedViews) -> Any:
+    """Charged as any training. Until it succeeds, and if it does not, the model stays as it is."""
+    row, training_id = _own(request, id), asking.new_id(request)
+    trial = asking.is_trial(request)
+    return Status(
+        202,
+        asking.perform(
+            request,
+            lambda: sheets.reject_views(row, body.names, training_id=training_id),
             lambda made: shown.job(made, is_trial=trial),
         ),
     )

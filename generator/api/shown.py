@@ -109,6 +109,15 @@ class PortraitModelOut(Schema):
     is_trial: bool = False
 
 
+class ViewOut(Schema):
+    """One picture of the identity sheet that a portrait model was learnt from."""
+
+    name: str = Field(description="What it is rejected by.")
+    words: str = Field(description="What it was asked to show.")
+    likeness: int | None = Field(None, description="0 to 100; null where nothing measured it.")
+    url: str = Field(description="Opens for 24 hours without a key.")
+
+
 def asset(row: Asset) -> dict[str, Any]:
     worst = {face["model"]: face["likeness"] for face in row.measures.get("worst", [])}
     return {

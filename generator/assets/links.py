@@ -16,12 +16,16 @@ _SIGNER = TimestampSigner(salt="generator.assets.links")
 
 def signed(asset: Asset) -> str:
     """The whole address; its signature is of this asset's id and the moment."""
-    _, signature = _SIGNER.sign(str(asset.pk)).split(":", 1)
-    return f"{settings.SITE_URL}{reverse('asset', args=[asset.pk])}?signature={signature}"
+    return f"{settings.SITE_URL}{reverse('asset', args=[asset.pk])}?signature={signature(asset.pk)}"
+
+
+def signature(id: object) -> str:
+    """Of an asset's id, or of what else names one picture."""
+    return _SIGNER.sign(str(id)).split(":", 1)[1]
 
 
 def opens(id: object, signature: str) -> bool:
-    """Whether an address that was signed for this asset is still good."""
+    """Whether an address that was signed for this picture is still good."""
     try:
         _SIGNER.unsign(f"{id}:{signature}", max_age=OPEN_FOR)
     except BadSignature:

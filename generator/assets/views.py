@@ -37,14 +37,14 @@ def asset(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
     asset = get_object_or_404(visible.select_related("owner"), id=id)
     wanted = request.GET.get("download", "")
     if wanted in CONVERTED and not asset.is_clip:
-        return _closed(_converted(asset, wanted), services.shown_name(asset, f".{wanted}"))
+        return closed(_converted(asset, wanted), services.shown_name(asset, f".{wanted}"))
     name = _stored_name(asset, request.GET.get("size", ""), request.GET.get("format", ""))
     etag = _etag(name)
     if request.headers.get("If-None-Match") == etag:
-        return _closed(HttpResponseNotModified(), name)
+        return closed(HttpResponseNotModified(), name)
     response = ranges.answer(request, name, CONTENT_TYPES[PurePosixPath(name).suffix], etag=etag)
     _name_download(response, asset, PurePosixPath(name).suffix, is_download=bool(wanted))
-    return _closed(response, name)
+    return closed(response, name)
 
 
 def _stored_name(asset: Asset, size: str, format: str) -> str:
@@ -87,7 +87,7 @@ def _etag(name: str) -> str:
     return f'"{PurePosixPath(name).name}"'
 
 
-def _closed(response: HttpResponseBase, name: str) -> HttpResponseBase:
+def closed(response: HttpResponseBase, name: str) -> HttpResponseBase:
     """What every answer of the door carries."""
     response["ETag"] = _etag(name)
     response["Cache-Control"] = "private, no-cache"

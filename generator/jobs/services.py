@@ -147,6 +147,19 @@ def submit_locked(
     return wanted
 
 
+def known_training(portrait_model: PortraitModel, *, id: uuid.UUID) -> Training | None:
+    """What a second click meets: the training of this id, else the one that is not over.
+
+    Raises Refusal("not_found") where another portrait model was trained under this id.
+    """
+    known = Training.objects.filter(id=id).first()
+    if known is None:
+        return portrait_model.trainings.filter(state__in=lifecycle.UNFINISHED).first()
+    if known.portrait_model_id != portrait_model.pk:
+        raise Refusal("not_found", "There is no such training.", status=404)
+    return known
+
+
 def start_training(
     portrait_model: PortraitModel,
     *,

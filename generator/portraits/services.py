@@ -103,10 +103,8 @@ def train_again(portrait_model: PortraitModel, *, training_id: uuid.UUID) -> Tra
     """Another training after one that failed; the unfinished one if there is one."""
     with transaction.atomic():
         subscription = ledger.locked(portrait_model.owner)
-        known = portrait_model.trainings.filter(id=training_id).first()
-        unfinished = portrait_model.trainings.filter(state__in=["queued", "running"]).first()
-        if existing := known or unfinished:
-            return existing
+        if known := jobs.known_training(portrait_model, id=training_id):
+            return known
         latest = portrait_model.trainings.order_by("-created_at").first()
         tier = latest.tier if latest else "trained"
         return jobs.start_training(

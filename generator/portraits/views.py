@@ -20,7 +20,7 @@ from billing.refusals import Refusal
 from generator import upgrade
 from generator.assets.models import MADE, Asset
 from generator.jobs.models import Training
-from generator.portraits import services, surplus
+from generator.portraits import services, sheets, surplus
 from generator.portraits.links import canonical
 from generator.portraits.models import PortraitModel, PortraitModelQuerySet
 
@@ -63,12 +63,14 @@ def portrait_model(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     pictures = Asset.objects.visible_to(request.user).filter(
         generation__appearances__portrait_model=found, kind__in=MADE
     )
+    is_own = found.owner_id == request.user.pk
     return render(
         request,
         "generator/portrait_model.html",
         {
             "portrait_model": found,
-            "is_own": found.owner_id == request.user.pk,
+            "is_own": is_own,
+            "views": sheets.views(found) if is_own else (),
             "is_usable": found.is_ready and found.may_be_used_by(request.user),
             "pictures": pictures.select_related("generation")[:PICTURES_SHOWN],
         },
@@ -78,16 +80,17 @@ def portrait_model(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
 @require_GET
 @sign_in_required
 def portrait_model_card(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """The card alone, for a page whose socket did not tell that the training ended."""
-    found = _own(request, id)
-    return render(request, "generator/_portrait_model.html", {"portrait_model": found, "oob": True})
+    """The card and its views, for a page whose socket did not tell that the training ended."""
+    found = own_model(request, id)
+    shown = {"portrait_model": found, "views": sheets.views(found)}
+    return render(request, "generator/_portrait_model_trained.html", shown)
 
 
 @require_http_methods(["GET", "POST"])
 @sign_in_required
 def portrait_model_edit(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """The dialog "Update model". What was typed survives every refusal."""
-    found = _own(request, id)
+    found = own_model(request, id)
     if request.method == "GET":
         resumed = resume.take(request, request.path)
         kept = {field: getattr(found, field) for field in (*TEXT_FIELDS, *SWITCHES)}
@@ -140,7 +143,7 @@ def _edit_form(
 @require_http_methods(["GET", "POST"])
 @sign_in_required
 def portrait_model_delete(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    found = _own(request, id)
+    found = own_model(request, id)
     if request.method == "GET":
         is_htmx = request.headers.get("HX-Request")
         template = "_delete_model.html" if is_htmx else "delete_model.html"
@@ -156,27 +159,27 @@ def portrait_model_delete(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
 @sign_in_required
 def portrait_model_train(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """Train again; the form's id makes a double click one training."""
-    found = _own(request, id)
+    found = own_model(request, id)
     try:
-        services.train_again(found, training_id=_sent_id(request))
+        services.train_again(found, training_id=sent_id(request))
     except Refusal as refusal:
         if upgrade.concerns(refusal) and request.headers.get("HX-Request"):
             return upgrade.dialog(request, refusal)
         raise
     words = "Training again. This takes a few minutes."
     if request.POST.get("answer") == "state":
-        shown = {"selected": _own(request, found.id), "words": words}
+        shown = {"selected": own_model(request, found.id), "words": words}
         return render(request, "generator/_model_state_changed.html", shown)
     return _changed(request, found, words)
 
 
-def _own(request: HttpRequest, id: uuid.UUID) -> PortraitModel:
+def own_model(request: HttpRequest, id: uuid.UUID) -> PortraitModel:
     return get_object_or_404(
         with_training(PortraitModel.objects.filter(owner=person(request))), id=id
     )
 
 
-def _sent_id(request: HttpRequest) -> uuid.UUID:
+def sent_id(request: HttpRequest) -> uuid.UUID:
     try:
         return uuid.UUID(request.POST.get("id", ""))
     except ValueError:
@@ -187,6 +190,6 @@ def _changed(request: HttpRequest, found: PortraitModel, words: str) -> HttpResp
     """The card as it is now, and a notice; without HTMX, the model's page."""
     if not request.headers.get("HX-Request"):
         return redirect("portrait_model", id=found.id)
-    shown = {"portrait_model": _own(request, found.id), "words": words}
+    shown = {"portrait_model": own_model(request, found.id), "words": words}
     response = render(request, "generator/_portrait_model_changed.html", shown)
     return trigger_client_event(response, "close-dialog")
