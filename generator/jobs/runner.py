@@ -43,7 +43,15 @@ GRACE_S = 5.0  # for that; the supervisor kills after 10 s
 
 # Where in the whole job (of 1000) each phase begins; measured on the embedded base model.
 BEGINS = {
-    "training": {"load": 0, "read": 20, "views": 30, "train": 50, "draw": 900, "save": 980},
+    "training": {
+        "load": 0,
+        "read": 20,
+        "views": 30,
+        "prior": 30,
+        "train": 50,
+        "draw": 900,
+        "save": 980,
+    },
     "photoset": {"read": 0, "load": 700, "find": 750},
     "generation": {"load": 0, "read": 30, "draw": 50, "save": 980},
 }
