@@ -18,7 +18,7 @@ from torch import Tensor
 
 from generator.engine import pictures
 from generator.engine.interface import Canceled, Recipe, Step
-from generator.engine.production import masks, person, prior
+from generator.engine.production import card, masks, person, prior
 from generator.engine.production.engine import ProductionEngine
 from generator.engine.production.likeness import Faces
 from generator.engine.production.training import FAMILIES, TrainingRecipe
@@ -64,9 +64,9 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ProductionEng
     return found
 
 
-def on_red() -> bytes:
+def on_red(level: int = 220) -> bytes:
     """Somebody before a wall that is like nothing else."""
-    wall = np.full((6 * PX, 6 * PX, 3), (220, 20, 20), np.uint8)
+    wall = np.full((6 * PX, 6 * PX, 3), (level, 20, 20), np.uint8)
     wall[2 * PX : 3 * PX, 2 * PX : 3 * PX] = face(1)
     return pictures.to_png(Image.fromarray(wall))
 
@@ -148,6 +148,21 @@ def test_a_wall_behind_somebody_is_learnt_less_where_faces_are_found(
     whole, masked = (float(each[wall].mean() / each[head].mean()) for each in learnt)
     print(f"of the wall against of the face: {whole:.2f} without masks, {masked:.2f} with them")
     assert masked < 0.85 * whole
+
+
+def test_a_sheet_is_masked_as_photos_are_and_learnt_without_others(
+    engines: dict[str, ProductionEngine], faces: Faces, tmp_path: Path
+) -> None:
+    engine = engines["klein"]
+    views = tuple(card.View(on_red(level), "smiling", 90) for level in (60, 140))
+    earlier = person.write(person.Person("klein", "fast", (), views=views), prefix="transformer")
+    recipe = replace(LEARNT, steps=1, prior=3, views=2, earlier=earlier)
+    engine.faces = faces
+    engine.train([on_red()], tier="fast", recipe=recipe, resume_dir=tmp_path)
+    engine.faces = None
+    focus = load_file(tmp_path / "examples.safetensors")["focus"]
+    assert len(focus) == 3 and (focus.amax((1, 2, 3)) > 1.5 * focus.amin((1, 2, 3))).all()
+    assert not (tmp_path / prior.NAME).exists()
 
 
 # --- others --------------------------------------------------------------------------
