@@ -18,7 +18,7 @@ from torch import Tensor
 
 from generator.engine import pictures
 from generator.engine.interface import Canceled, Recipe, Step
-from generator.engine.production import masks, person, prior
+from generator.engine.production import card, masks, person, prior
 from generator.engine.production.engine import ProductionEngine
 from generator.engine.production.likeness import Faces
 from generator.engine.production.training import FAMILIES, TrainingRecipe
@@ -26,7 +26,6 @@ from generator.engine.production.training.families import Batch
 from tests import tiny_checkpoints, trainer_parts
 from tests.production_parts import (
     load,
-    make,
     photo,
     pixels,
     short_prompts,  # noqa: F401  a fixture
@@ -54,15 +53,20 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ProductionEngine]:
-    found = {name: load(name, make(name, tmp_path_factory.mktemp(name))) for name in NAMES}
-    for engine in found.values():
-        engine.warm.weights = replace(engine.warm.weights, reference_px=SIDE, steps=4)
+    found = {}
+    for name in NAMES:
+        folder = getattr(tiny_checkpoints, name)(tmp_path_factory.mktemp(name))
+        if name == "klein":
+            tiny_checkpoints.klein(folder / "train")
+        found[name] = load(name, folder)
+        weights = replace(found[name].warm.weights, reference_px=SIDE, steps=4)
+        found[name].warm.weights = weights
     return found
 
 
-def on_red() -> bytes:
+def on_red(level: int = 220) -> bytes:
     """Somebody before a wall that is like nothing else."""
-    wall = np.full((6 * PX, 6 * PX, 3), (220, 20, 20), np.uint8)
+    wall = np.full((6 * PX, 6 * PX, 3), (level, 20, 20), np.uint8)
     wall[2 * PX : 3 * PX, 2 * PX : 3 * PX] = face(1)
     return pictures.to_png(Image.fromarray(wall))
 
@@ -126,7 +130,7 @@ def test_a_wall_behind_somebody_is_learnt_less_where_faces_are_found(
     engines: dict[str, ProductionEngine], faces: Faces, tmp_path: Path
 ) -> None:
     """The share of what there is to learn of the wall, against that of the face."""
-    engine, learnt, focus = engines["sdxl"], [], torch.empty(0)
+    engine, after, focus, before = engines["sdxl"], [], torch.empty(0), torch.empty(0)
     base = engine.warm.folder(engine.warm.weights.render)
     for given in (None, faces):
         engine.faces = given
@@ -135,13 +139,30 @@ def test_a_wall_behind_somebody_is_learnt_less_where_faces_are_found(
         kept = load_file(folder / "examples.safetensors")
         focus = kept["focus"][0, 0]
         assert given or (focus == 1).all()
-        learnt.append(1 - wrong(base, data, kept, folder) / wrong(base, None, kept, folder))
+        after.append(wrong(base, data, kept, folder))
+        before = before if given else wrong(base, None, kept, folder)
     engine.faces = None
     assert focus.min() / focus.max() == pytest.approx(0.3, abs=0.01)
     wall, head = focus < 1.1 * focus.min(), focus > 0.9 * focus.max()
+    learnt = [1 - each / before for each in after]
     whole, masked = (float(each[wall].mean() / each[head].mean()) for each in learnt)
     print(f"of the wall against of the face: {whole:.2f} without masks, {masked:.2f} with them")
     assert masked < 0.85 * whole
+
+
+def test_a_sheet_is_masked_as_photos_are_and_learnt_without_others(
+    engines: dict[str, ProductionEngine], faces: Faces, tmp_path: Path
+) -> None:
+    engine = engines["klein"]
+    views = tuple(card.View(on_red(level), "smiling", 90) for level in (60, 140))
+    earlier = person.write(person.Person("klein", "fast", (), views=views), prefix="transformer")
+    recipe = replace(LEARNT, steps=1, prior=3, views=2, earlier=earlier)
+    engine.faces = faces
+    engine.train([on_red()], tier="fast", recipe=recipe, resume_dir=tmp_path)
+    engine.faces = None
+    focus = load_file(tmp_path / "examples.safetensors")["focus"]
+    assert len(focus) == 3 and (focus.amax((1, 2, 3)) > 1.5 * focus.amin((1, 2, 3))).all()
+    assert not (tmp_path / prior.NAME).exists()
 
 
 # --- others --------------------------------------------------------------------------
@@ -197,13 +218,16 @@ def test_a_damaged_file_of_others_is_drawn_anew(tmp_path: Path) -> None:
         assert made(2) == first
 
 
-@pytest.mark.parametrize(("name", "steps"), [("sdxl", 30), ("klein", 60)])
+@pytest.mark.parametrize(
+    ("name", "taught_for", "steps", "rate"), [("sdxl", 30, 16, 3e-3), ("klein", 60, 30, 6e-3)]
+)
 def test_a_base_forgets_others_less_where_they_are_learnt_beside_the_person(
-    name: str, steps: int, tmp_path: Path
+    name: str, taught_for: int, steps: int, rate: float, tmp_path: Path
 ) -> None:
     """A base that was taught somebody else first: what it makes of them is what may be lost."""
-    recipe = small(steps=30, learning_rate=6e-3, ema=0.9, weighting="none")
-    others = replace(recipe, prompt=recipe.prior_prompt, steps=steps, rank=16, learning_rate=2e-3)
+    recipe = small(steps=steps, learning_rate=rate, ema=0.9, weighting="none")
+    teaching = {"prompt": recipe.prior_prompt, "steps": taught_for, "rank": 16}
+    others = replace(recipe, learning_rate=2e-3, **teaching)
     base, taught = getattr(tiny_checkpoints, name)(tmp_path / "base"), tmp_path / "taught"
     pipe = trainer_parts.stock(base, learn(name, base, tmp_path, others, references=(2,)))
     pipe.fuse_lora()

@@ -76,7 +76,7 @@ class Lesson:
 
     def trained(self, person: Person, references: Sequence[bytes]) -> list[Person]:
         """By their photos, and by the views of a sheet that they have."""
-        warm, faces = self.warm, self.faces
+        warm = self.warm
         source = warm.weights.train or warm.weights.render
         base = warm.folder(source, TRAIN if warm.weights.train else "")
         family = FAMILIES[warm.weights.family]
@@ -95,7 +95,7 @@ class Lesson:
             base,
             shown,
             asked,
-            masks=masks.of(faces, self._known(person), shown),
+            masks=masks.of(self.faces, self._known(person), shown),
             prior=others,
             work_dir=self.folder,
             on_progress=self.tell,
