@@ -128,7 +128,9 @@ class Trainer:
         level = self.course.family.level(chances, weighted).to(self.device)
         rows = rows.to(self.device)
         latents = examples.mean[rows] + examples.spread[rows] * wobble
-        drawn = Batch(latents, noise, level, examples.asked(rows))
+        has_one = len(next(iter(examples.words.values()))) == 1  # the same tensors at each step
+        words = examples.words if has_one else examples.asked(rows)
+        drawn = Batch(latents, noise, level, words)
         return rows, drawn, self._focus(rows, level)
 
     def _chances(self, number: int, count: int) -> Tensor:
@@ -267,5 +269,5 @@ class Trainer:
 
 
 def _cut(batch: Batch, part: slice) -> Batch:
-    words = {name: values[part] for name, values in batch.words.items()}
+    words = {name: x if len(x) == 1 else x[part] for name, x in batch.words.items()}
     return Batch(batch.latents[part], batch.noise[part], batch.level[part], words)
