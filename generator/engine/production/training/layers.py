@@ -83,25 +83,27 @@ def together(
 
 
 class Group:
-    """Frozen weights and learnt ones of layers that read the same, as one of each.
-
-    The layers' own weights become views, so nothing is kept twice.
-    """
+    """Layers that read the same: what they learn, as one of each."""
 
     def __init__(self, layers: Sequence[Any]) -> None:
+        self.weights = [layer.base.weight for layer in layers]
         self.size = len(layers)
-        self.weight = torch.cat([layer.base.weight for layer in layers])
-        for layer, part in zip(layers, self.weight.chunk(self.size), strict=True):
-            layer.base.weight = nn.Parameter(part, requires_grad=False)
         a, b = layers[0].a, layers[0].b
         self.a, self.a_grad = (_beside(x, self.size).flatten(0, 1) for x in (a, a.grad))
         self.b, self.b_grad = (_beside(x, self.size) for x in (b, b.grad))
         self._seen: tuple[Tensor, Tensor] | None = None
 
+    def frozen(self, rows: Tensor) -> Tensor:
+        """(n, rows, out) without what is learnt."""
+        out = rows.new_empty(self.size, len(rows), len(self.weights[0]))
+        for weight, part in zip(self.weights, out, strict=True):
+            torch.mm(rows, weight.T, out=part)
+        return out
+
     def remembered(self, x: Tensor, rows: Tensor) -> Tensor:
-        """(rows, n * out) without what is learnt, worked out once for one tensor."""
+        """The same, worked out once for one tensor."""
         if self._seen is None or self._seen[0] is not x:
-            self._seen = x, rows @ self.weight.T
+            self._seen = x, self.frozen(rows)
         return self._seen[1].clone()
 
 
@@ -118,28 +120,28 @@ class _Joined(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, learns: Tensor, group: Group, heads: int, is_steady: bool
     ) -> tuple[Tensor, ...]:
-        batch, length, _ = x.shape
         rows = x.reshape(-1, x.shape[-1])
         inner = (rows @ group.a.T).unflatten(1, (group.size, -1)).transpose(0, 1)
-        out = group.remembered(x, rows) if is_steady else rows @ group.weight.T
-        apart = out.unflatten(1, (group.size, -1)).transpose(0, 1)
-        apart.baddbmm_(inner, group.b.transpose(1, 2))
+        out = group.remembered(x, rows) if is_steady else group.frozen(rows)
+        out.baddbmm_(inner, group.b.transpose(1, 2))
         ctx.save_for_backward(rows, inner)
         ctx.group, ctx.shape = group, x.shape
-        return out.view(batch, length, group.size, heads, -1).permute(2, 0, 3, 1, 4).unbind()
+        apart = out.view(group.size, *x.shape[:2], heads, -1).transpose(2, 3)
+        return apart.unbind()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None, None, None]:
         rows, inner = ctx.saved_tensors
         group = ctx.group
-        grad = torch.stack([x.transpose(1, 2) for x in grads], 2).view(len(rows), -1)
-        apart = grad.unflatten(1, (group.size, -1)).transpose(0, 1)
-        group.b_grad.baddbmm_(apart.transpose(1, 2), inner)
-        inner_grad = torch.bmm(apart, group.b).transpose(0, 1).flatten(1)
+        grad = torch.stack([x.transpose(1, 2) for x in grads]).view(group.size, len(rows), -1)
+        group.b_grad.baddbmm_(grad.transpose(1, 2), inner)
+        inner_grad = torch.bmm(grad, group.b).transpose(0, 1).flatten(1)
         group.a_grad.addmm_(inner_grad.T, rows)
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None
-        back = (grad @ group.weight).addmm_(inner_grad, group.a)
+        back = inner_grad @ group.a
+        for part, weight in zip(grad, group.weights, strict=True):
+            back.addmm_(part, weight)
         return back.view(ctx.shape), None, None, None, None
 
 
