@@ -3,6 +3,10 @@
 `examples/dreambooth/train_dreambooth_lora_sdxl.py` and `..._flux2_klein.py` with `--cache_latents`:
 the same parts in the same order, accelerate, peft and AdamW with their usual options, without
 trackers, validation and hub. Pictures are prepared by Pillow, torchvision is not needed for it.
+What the scripts hold is held here: SDXL's deletes the list of its text encoders but neither of
+them (`del tokenizers, text_encoders`; `text_encoder_one` and `_two` are variables of `main`), and
+keeps its VAE; klein's deletes its VAE and `text_encoder, tokenizer` but keeps
+`text_encoding_pipeline`, which has both. (huggingface/diffusers 14eb3fc and 027e8ee.)
 
     python -m benchmarks._official klein BASE PICTURES --steps 1 --batch 1 --size 128 --out DIR
 """
@@ -194,7 +198,8 @@ class OfficialSdxl(Official):
         self.embeds, self.pooled = self._words(tokenizers, encoders)
         size = self.options.size
         self.time_ids = torch.tensor([[size, size, 0, 0, size, size]]).to(dtype=torch.float32)
-        del tokenizers, encoders
+        self.encoders = encoders
+        del tokenizers
         gc.collect()
         self.begin(unet, SDXL_TARGETS, data)
 
@@ -257,7 +262,8 @@ class OfficialKlein(Official):
                 self.options.prompt, max_sequence_length=self.options.tokens
             )  # with the layers the pipeline reads; the script's own choice differs
             self.latents = [vae.encode(x[None]).latent_dist.mode() for x in data.pixels]
-        del vae, pipe, encoder, tokenizer
+        self.pipe = pipe.to("cpu")
+        del vae, encoder, tokenizer
         free_memory()
         self.begin(transformer, KLEIN_TARGETS, data)
 

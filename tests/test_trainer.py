@@ -123,6 +123,30 @@ def test_gradients_are_those_of_peft(name: str, bases: dict[str, Path]) -> None:
     assert (found - wanted).norm() / wanted.norm() <= 1e-6
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_words_that_all_pictures_share_are_given_once(name: str, bases: dict[str, Path]) -> None:
+    """And what was worked out for one prompt is not taken for another's."""
+    family, recipe = FAMILIES[name], small()
+    batch, _ = trainer_parts.held_out(name, bases[name], recipe, 1)
+    noises = family.noises(bases[name], CPU)
+    denoiser = family.denoiser(bases[name], CPU)
+    lora = FlatLora(denoiser, family.layers(denoiser), recipe.rank)
+    with torch.no_grad():
+        lora.weights.copy_(torch.randn(lora.weights.shape, generator=generator()) * 0.1)
+
+    def learnt(words: dict[str, torch.Tensor]) -> torch.Tensor:
+        lora.grads.zero_()
+        family.wrong(denoiser, replace(batch, words=words), noises).square().mean().backward()
+        return lora.grads.clone()
+
+    once = {key: x[:1].clone() for key, x in batch.words.items()}
+    other = {key: x.roll(1, -1) if key == "embeds" else x for key, x in once.items()}
+    for words in (once, once, other):
+        wanted = learnt({key: x.repeat_interleave(16, 0) for key, x in words.items()})
+        assert (learnt(words) - wanted).norm() / wanted.norm() <= 1e-6
+    assert (learnt(once) - wanted).norm() / wanted.norm() > 1e-3
+
+
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(3)
 

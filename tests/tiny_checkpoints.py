@@ -41,7 +41,9 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-Size = Literal["test", "bench"]  # "bench" has about as much to do per step as a page has time for
+# "bench" has about as much to do per step as a page has time for; in "weights" denoiser, text
+# encoder and VAE are to each other as in the model itself, and weigh more than what is imported.
+Size = Literal["test", "bench", "weights"]
 
 WORDS = (
     "a photo portrait of the person man woman with red blue green hair beard glasses smiling at "
@@ -61,8 +63,8 @@ def sdxl(folder: Path, *, size: Size = "test", seed: int = 0) -> Path:
     with _random(seed):
         pipe = StableDiffusionXLPipeline(
             vae=_sdxl_vae(size),
-            text_encoder=_heard(CLIPTextModel(_clip(32, layers=2))),
-            text_encoder_2=_heard(CLIPTextModelWithProjection(_clip(32, layers=2))),
+            text_encoder=_heard(CLIPTextModel(_clip(*_SDXL_TEXT[size][0]))),
+            text_encoder_2=_heard(CLIPTextModelWithProjection(_clip(*_SDXL_TEXT[size][1]))),
             tokenizer=_clip_tokenizer(),
             tokenizer_2=_clip_tokenizer(pad="!"),
             unet=_sdxl_unet(size),
@@ -85,8 +87,8 @@ def klein(folder: Path, *, size: Size = "test", seed: int = 0, is_distilled: boo
             scheduler=FlowMatchEulerDiscreteScheduler(
                 shift=3.0, use_dynamic_shifting=True, time_shift_type="exponential"
             ),
-            vae=_klein_vae(),
-            text_encoder=_heard(Qwen3ForCausalLM(_qwen(32))),
+            vae=_klein_vae(size),
+            text_encoder=_heard(Qwen3ForCausalLM(_qwen(size))),
             tokenizer=_qwen_tokenizer(),
             transformer=_klein_transformer(size),
             is_distilled=is_distilled,
@@ -114,19 +116,32 @@ def _saved(pipe: Any, folder: Path) -> Path:
     return folder
 
 
+_SDXL_TEXT = {  # width and layers of both
+    "test": ((32, 2), (32, 2)), "bench": ((32, 2), (32, 2)), "weights": ((192, 17), (384, 25)),
+}  # fmt: skip
+
+
 def _sdxl_unet(size: Size) -> UNet2DConditionModel:
     """SDXL's layout: no attention at the top, deeper transformers below."""
-    wide = size == "bench"
+    wide = size != "test"
     unet = UNet2DConditionModel(
         sample_size=8,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(32, 64, 128) if wide else (16, 32, 32),
+        block_out_channels={
+            "test": (16, 32, 32),
+            "bench": (32, 64, 128),
+            "weights": (64, 128, 256),
+        }[size],
         layers_per_block=2 if wide else 1,
-        transformer_layers_per_block=(1, 2, 4) if wide else (1, 1, 1),
+        transformer_layers_per_block={
+            "test": (1, 1, 1),
+            "bench": (1, 2, 4),
+            "weights": (1, 2, 10),
+        }[size],
         attention_head_dim=(2, 4, 8) if wide else (2, 2, 2),
         norm_num_groups=16 if wide else 4,
-        cross_attention_dim=2 * 32,  # both text encoders side by side
+        cross_attention_dim=sum(width for width, _ in _SDXL_TEXT[size]),  # side by side
         use_linear_projection=True,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
@@ -155,14 +170,14 @@ def _lay_way_through_unet(unet: UNet2DConditionModel) -> None:
 
 
 def _klein_transformer(size: Size) -> Flux2Transformer2DModel:
-    wide = size == "bench"
+    heavy = size == "weights"
     transformer = Flux2Transformer2DModel(
         in_channels=128,
-        num_layers=2 if wide else 1,
-        num_single_layers=6 if wide else 4,
+        num_layers={"test": 1, "bench": 2, "weights": 5}[size],
+        num_single_layers={"test": 4, "bench": 6, "weights": 20}[size],
         attention_head_dim=32,
-        num_attention_heads=4,  # as wide as its input, else that could not pass
-        joint_attention_dim=3 * 32,  # three layers of the text encoder side by side
+        num_attention_heads=10 if heavy else 4,  # as wide as its input, else that could not pass
+        joint_attention_dim=3 * _qwen(size).hidden_size,  # three of its layers side by side
         timestep_guidance_channels=32,
         axes_dims_rope=(8, 8, 8, 8),
         guidance_embeds=False,
@@ -179,11 +194,15 @@ def _klein_transformer(size: Size) -> Flux2Transformer2DModel:
 def _sdxl_vae(size: Size) -> AutoencoderKL:
     """Its latents spread by about 1 and it is sure of them, as a trained one."""
     vae = AutoencoderKL(
-        block_out_channels=(16, 32, 32, 64) if size == "bench" else (8, 8, 8, 8),
+        block_out_channels={
+            "test": (8, 8, 8, 8),
+            "bench": (16, 32, 32, 64),
+            "weights": (32, 64, 128, 128),
+        }[size],
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=1,
-        norm_num_groups=2 if size == "bench" else 1,  # more would take a picture's colour away
+        norm_num_groups=1 if size == "test" else 2,  # more would take a picture's colour away
         scaling_factor=0.13025,
         force_upcast=True,
     )
@@ -193,17 +212,20 @@ def _sdxl_vae(size: Size) -> AutoencoderKL:
     return vae
 
 
-def _klein_vae() -> AutoencoderKLFlux2:
+def _klein_vae(size: Size) -> AutoencoderKLFlux2:
     """Its statistics are no mean of 0 and spread of 1: whoever forgets them is found out."""
     vae = AutoencoderKLFlux2(
-        block_out_channels=(8, 8, 8, 8), layers_per_block=1, latent_channels=32, norm_num_groups=1
+        block_out_channels=(16, 32, 64, 64) if size == "weights" else (8, 8, 8, 8),
+        layers_per_block=1,
+        latent_channels=32,
+        norm_num_groups=1,
     )
     vae.bn.running_mean.normal_(0.0, 0.1)
     vae.bn.running_var.uniform_(0.03, 0.09)
     return vae
 
 
-def _clip(width: int, *, layers: int) -> CLIPTextConfig:
+def _clip(width: int, layers: int) -> CLIPTextConfig:
     tokenizer = _clip_tokenizer()
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -218,15 +240,16 @@ def _clip(width: int, *, layers: int) -> CLIPTextConfig:
     )
 
 
-def _qwen(width: int) -> Qwen3Config:
+def _qwen(size: Size) -> Qwen3Config:
+    heavy = size == "weights"
     return Qwen3Config(
         vocab_size=len(_qwen_tokenizer()),
-        hidden_size=width,
-        intermediate_size=2 * width,
+        hidden_size=320 if heavy else 32,
+        intermediate_size=1200 if heavy else 64,
         num_hidden_layers=28,  # the pipeline reads the 27th
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
+        num_attention_heads=10 if heavy else 2,
+        num_key_value_heads=10 if heavy else 1,
+        head_dim=32 if heavy else 16,
         tie_word_embeddings=True,
     )
 

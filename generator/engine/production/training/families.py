@@ -48,7 +48,10 @@ class Where:
 
 @dataclass(frozen=True)
 class Batch:
-    """One forward pass: latents and noise (B, C, h, w), `level` (B,) as the family counts it."""
+    """One forward pass: latents and noise (B, C, h, w), `level` (B,) as the family counts it.
+
+    Words are of B pictures, or of one where all have the same.
+    """
 
     latents: Tensor
     noise: Tensor
@@ -129,7 +132,9 @@ def _sdxl_posterior(base: Path, pixels: Tensor, where: Where) -> tuple[Tensor, T
 
 
 def _sdxl_denoiser(base: Path, where: Where) -> nn.Module:
-    return _part(UNet2DConditionModel, base, "unet", where)
+    unet = _part(UNet2DConditionModel, base, "unet", where)
+    unet.set_attn_processor(attention.Crossed())
+    return unet
 
 
 def _sdxl_noises(base: Path, where: Where) -> Tensor:
@@ -230,11 +235,11 @@ def _klein_level(chances: Tensor, weighted: bool) -> Tensor:
 def _klein_wrong(transformer: nn.Module, batch: Batch, noises: Tensor) -> Tensor:
     share = batch.level[:, None, None, None]
     noisy = (1 - share) * batch.latents + share * batch.noise
-    embeds = batch.words["embeds"]
     size, _, height, width = noisy.shape
+    embeds = batch.words["embeds"].expand(size, -1, -1)
     tokens, beside = _klein_tokens(noisy).to(embeds.dtype), batch.words.get("context")
     if beside is not None:
-        tokens = torch.cat([tokens, beside], dim=1)
+        tokens = torch.cat([tokens, beside.expand(size, -1, -1)], dim=1)
     guess = transformer(
         hidden_states=tokens,
         timestep=batch.level.to(embeds.dtype),

@@ -8,7 +8,7 @@ of diffusion.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,10 +24,15 @@ class LoRALinear(nn.Module):
         self.base = base
         self.a = nn.Parameter(a)
         self.b = nn.Parameter(b)
+        self.group: Group | None = None  # of those beside it, see `together`
+
+    def is_plain(self, x: Tensor) -> bool:
+        """Whether the gradient may be worked out by hand."""
+        is_traced = torch.compiler.is_compiling() or not torch.is_grad_enabled()
+        return self.base.weight.dtype == x.dtype and not is_traced
 
     def forward(self, x: Tensor) -> Tensor:
-        is_plain = self.base.weight.dtype == x.dtype and not torch.compiler.is_compiling()
-        if is_plain and torch.is_grad_enabled():
+        if self.is_plain(x):
             return _Sum.apply(x, self.base.weight, self.base.bias, self.a, self.b)
         return self.base(x) + F.linear(F.linear(x, self.a), self.b)
 
@@ -58,6 +63,85 @@ class _Sum(torch.autograd.Function):
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None
         back = (grad @ weight).addmm_(inner_grad, a)
+        return back.view(ctx.shape), None, None, None, None
+
+
+def together(
+    layers: Sequence[nn.Module], x: Tensor, heads: int, *, is_steady: bool = False
+) -> tuple[Tensor, ...]:
+    """(B, heads, S, D) of (B, S, C) for each of the layers, of one size and without bias.
+
+    In one go where they learn side by side in one buffer, else one after the other. `is_steady`
+    says that `x` may well be the very tensor of the last step.
+    """
+    first = layers[0]
+    if isinstance(first, LoRALinear) and first.is_plain(x):
+        first.group = first.group or Group(layers)
+        found: tuple[Tensor, ...] = _Joined.apply(x, first.a, first.group, heads, is_steady)
+        return found
+    return tuple(layer(x).unflatten(-1, (heads, -1)).transpose(1, 2) for layer in layers)
+
+
+class Group:
+    """Layers that read the same: what they learn, as one of each."""
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        self.weights = [layer.base.weight for layer in layers]
+        self.size = len(layers)
+        a, b = layers[0].a, layers[0].b
+        self.a, self.a_grad = (_beside(x, self.size).flatten(0, 1) for x in (a, a.grad))
+        self.b, self.b_grad = (_beside(x, self.size) for x in (b, b.grad))
+        self._seen: tuple[Tensor, Tensor] | None = None
+
+    def frozen(self, rows: Tensor) -> Tensor:
+        """(n, rows, out) without what is learnt."""
+        out = rows.new_empty(self.size, len(rows), len(self.weights[0]))
+        for weight, part in zip(self.weights, out, strict=True):
+            torch.mm(rows, weight.T, out=part)
+        return out
+
+    def remembered(self, x: Tensor, rows: Tensor) -> Tensor:
+        """The same, worked out once for one tensor."""
+        if self._seen is None or self._seen[0] is not x:
+            self._seen = x, self.frozen(rows)
+        return self._seen[1].clone()
+
+
+def _beside(first: Tensor, count: int) -> Tensor:
+    """(count, *) of a view and its neighbours of the same size in the buffer."""
+    found = first.detach()
+    return found.as_strided((count, *found.shape), (found.numel(), *found.stride()))
+
+
+class _Joined(torch.autograd.Function):
+    """As `_Sum`, of a group."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, learns: Tensor, group: Group, heads: int, is_steady: bool
+    ) -> tuple[Tensor, ...]:
+        rows = x.reshape(-1, x.shape[-1])
+        inner = (rows @ group.a.T).unflatten(1, (group.size, -1)).transpose(0, 1)
+        out = group.remembered(x, rows) if is_steady else group.frozen(rows)
+        out.baddbmm_(inner, group.b.transpose(1, 2))
+        ctx.save_for_backward(rows, inner)
+        ctx.group, ctx.shape = group, x.shape
+        apart = out.view(group.size, *x.shape[:2], heads, -1).transpose(2, 3)
+        return apart.unbind()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None, None, None]:
+        rows, inner = ctx.saved_tensors
+        group = ctx.group
+        grad = torch.stack([x.transpose(1, 2) for x in grads]).view(group.size, len(rows), -1)
+        group.b_grad.baddbmm_(grad.transpose(1, 2), inner)
+        inner_grad = torch.bmm(grad, group.b).transpose(0, 1).flatten(1)
+        group.a_grad.addmm_(inner_grad.T, rows)
+        if not ctx.needs_input_grad[0]:
+            return None, None, None, None, None
+        back = inner_grad @ group.a
+        for part, weight in zip(grad, group.weights, strict=True):
+            back.addmm_(part, weight)
         return back.view(ctx.shape), None, None, None, None
 
 

@@ -58,7 +58,8 @@ class Trainer:
         self.device = lora.weights.device
         self.generator = torch.Generator("cpu")
         self._moments = torch.zeros(2, len(lora.weights), device=self.device)
-        self._average = torch.zeros_like(lora.weights)
+        has_average = course.recipe.ema > 0  # else the weights themselves are theirs
+        self._average = torch.zeros_like(lora.weights) if has_average else lora.weights
         self._sides = self._halves(lora.weights)
         self._optimizer = self._adam(self._sides)
         self.begin()
@@ -128,7 +129,9 @@ class Trainer:
         level = self.course.family.level(chances, weighted).to(self.device)
         rows = rows.to(self.device)
         latents = examples.mean[rows] + examples.spread[rows] * wobble
-        drawn = Batch(latents, noise, level, examples.asked(rows))
+        has_one = len(next(iter(examples.words.values()))) == 1  # the same tensors at each step
+        words = examples.words if has_one else examples.asked(rows)
+        drawn = Batch(latents, noise, level, words)
         return rows, drawn, self._focus(rows, level)
 
     def _chances(self, number: int, count: int) -> Tensor:
@@ -168,8 +171,9 @@ class Trainer:
         self._set_rates(number)
         self._optimizer.step()
         self.lora.publish()
-        decay = min(self.course.recipe.ema, (number + 1) / (number + 10))
-        self._average.lerp_(self.lora.weights, 1 - decay)
+        if self._average is not self.lora.weights:
+            decay = min(self.course.recipe.ema, (number + 1) / (number + 10))
+            self._average.lerp_(self.lora.weights, 1 - decay)
         self._note(loss, is_bad)
 
     def _set_rates(self, number: int) -> None:
@@ -234,7 +238,7 @@ class Trainer:
             self.lora.weights,
             first,
             second,
-            self._average,
+            self._average.clone(),  # a file has no tensor twice
             self.generator.get_state(),
             health,
         )
@@ -260,12 +264,11 @@ class Trainer:
 
     def adapter(self) -> dict[str, Tensor]:
         """The averaged weights in the keys of diffusers, in the denoiser's precision."""
-        flat = self._average if self.course.recipe.ema else self.lora.weights
-        flat = flat.to(self.lora.live.dtype).cpu()
+        flat = self._average.to(self.lora.live.dtype).cpu()
         prefix = self.course.family.prefix
         return {f"{prefix}.{key}": x.contiguous() for key, x in self.lora.named(flat)}
 
 
 def _cut(batch: Batch, part: slice) -> Batch:
-    words = {name: values[part] for name, values in batch.words.items()}
+    words = {name: x if len(x) == 1 else x[part] for name, x in batch.words.items()}
     return Batch(batch.latents[part], batch.noise[part], batch.level[part], words)

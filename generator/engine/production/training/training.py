@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from diffusers.utils import logging as diffusers_logging
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
@@ -106,7 +106,9 @@ def _on_rung(
         trainer = Trainer(course, denoiser, lora, found, noises, rung)
         _run(trainer, watch)
         watch.tell("save", course.recipe.steps)
-        return _write(course, trainer.adapter())
+        learnt = trainer.adapter()
+        del trainer  # else its moments are in memory beside the file
+        return _write(course, learnt)
 
 
 @contextmanager
@@ -165,7 +167,7 @@ def _write(course: Course, tensors: dict[str, Tensor], name: str = ADAPTER) -> P
     path = course.folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{name}.part")
-    part.write_bytes(save(tensors, metadata={"format": "pt"}))
+    save_file(tensors, part, metadata={"format": "pt"})
     part.replace(path)
     return path
 
