@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from tests.test_face_scores import FILES, PX, face, png
 from tests.trainer_parts import NAMES, learn, small
 
 pytestmark = pytest.mark.engine
+one_thread = trainer_parts.one_thread
 SIDE = 64
 LEARNT = Recipe(steps=30, rank=2, learning_rate=1e-2, evaluation_images=0, prior=0)
 
@@ -41,14 +41,6 @@ LEARNT = Recipe(steps=30, rank=2, learning_rate=1e-2, evaluation_images=0, prior
 @pytest.fixture(scope="module")
 def faces() -> Faces:
     return Faces(FILES / "detector.onnx", FILES / "embedder.onnx")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ Tiny checkpoints in their true format; how like a person a picture gets cannot b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from generator.engine.interface import EngineError
 from generator.engine.production.training import FAMILIES
 from generator.engine.production.training.ladder import Rung, below
 from generator.engine.production.training.layers import FlatLora
-from tests import tiny_checkpoints, trainer_parts
+from tests import trainer_parts
 from tests.trainer_parts import CPU, NAMES, PROMPT, learn, small
 
 LEARNS: dict[str, dict[str, Any]] = {
@@ -27,21 +26,7 @@ LEARNS: dict[str, dict[str, Any]] = {
     "klein": {"steps": 90, "learning_rate": 1e-3, "weighting": "none"},
 }
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Two OpenMP threads on busy cores are many times slower than one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("bases")
-    return {name: getattr(tiny_checkpoints, name)(folder / name) for name in NAMES}
+bases, one_thread = trainer_parts.bases, trainer_parts.one_thread
 
 
 @pytest.mark.parametrize("name", NAMES)

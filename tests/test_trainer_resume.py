@@ -17,12 +17,13 @@ from safetensors.torch import load_file
 
 from generator.engine.interface import Canceled, EngineError
 from generator.engine.production.training import FAMILIES, checkpoint, recipe
-from tests import tiny_checkpoints
+from tests import tiny_checkpoints, trainer_parts
 from tests.servers import BASE_DIR
-from tests.trainer_parts import NAMES, learn, small
+from tests.trainer_parts import learn, small
 
 CHECKPOINT = checkpoint.NAME
 pytestmark = pytest.mark.engine
+bases, one_thread = trainer_parts.bases, trainer_parts.one_thread
 # Trains each time in a process of its own and says so before each step. Those are its children:
 # what they import is imported once.
 TRAINS = """
@@ -43,20 +44,6 @@ for line in sys.stdin:
           references=tuple(range(int(count))), should_cancel=step)
     os._exit(0)
 """
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("bases")
-    return {name: getattr(tiny_checkpoints, name)(folder / name) for name in NAMES}
 
 
 @pytest.fixture(scope="module")

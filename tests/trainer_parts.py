@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
@@ -16,10 +17,26 @@ from torch import Tensor
 from generator.engine.production.training import FAMILIES, TrainingRecipe, train
 from generator.engine.production.training.examples import Examples, Given, _encode
 from generator.engine.production.training.families import Batch, Where
+from tests import tiny_checkpoints
 
 CPU = Where(torch.device("cpu"), torch.float32)
 NAMES = sorted(FAMILIES)
 PROMPT = "a photo of the person"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Two OpenMP threads on busy cores are many times slower than one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("bases")
+    return {name: getattr(tiny_checkpoints, name)(folder / name) for name in NAMES}
 
 
 def picture(seed: int, side: int = 64) -> bytes:
