@@ -46,7 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def own_files(settings: Settings, tmp_path: Path) -> None:
-    """No test sees the pictures or the rate limits of another."""
+    """No test sees the pictures, the begun trainings or the rate limits of another."""
+    settings.VAR_DIR = tmp_path
     settings.MEDIA_ROOT = tmp_path / "media"
     for store in caches.all(initialized_only=True):
         store.clear()

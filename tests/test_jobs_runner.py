@@ -39,8 +39,7 @@ def faces(engine: EngineProcess) -> Runner:
 
 
 @pytest.fixture(autouse=True)
-def own_var(settings: Settings, tmp_path: Path) -> Iterator[None]:
-    settings.VAR_DIR = tmp_path
+def invariants_hold() -> Iterator[None]:
     yield
     assert_invariants()
 

@@ -15,7 +15,6 @@ from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
-from pytest_django import Settings
 
 from accounts.models import User
 from generator.assets.models import Asset
@@ -26,11 +25,6 @@ from tests import job_parts
 from tests.job_parts import assert_invariants, claim, expire, row, submit
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def own_var(settings: Settings, tmp_path: Path) -> None:
-    settings.VAR_DIR = tmp_path
 
 
 def _file(name: str, *, age: timedelta = timedelta(hours=1)) -> str:

@@ -16,7 +16,6 @@ from pathlib import Path
 import psutil
 import pytest
 from django.db import connection
-from pytest_django import Settings
 
 from accounts.models import User
 from generator.assets.models import Asset
@@ -81,10 +80,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker(engine_weights: Path, settings: Settings, tmp_path: Path) -> Iterator[Worker]:
+def worker(engine_weights: Path, tmp_path: Path) -> Iterator[Worker]:
     """Not started yet. Shares this test's database, files and, if there is one, Redis."""
-    settings.VAR_DIR = tmp_path
-    settings.MEDIA_ROOT = tmp_path / "media"
     hired = Worker(
         {
             **os.environ,

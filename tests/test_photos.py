@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import transaction
-from pytest_django import Settings
 
 from accounts.models import User
 from billing import ledger
@@ -35,8 +33,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def own_var(settings: Settings, tmp_path: Path) -> Iterator[None]:
-    settings.VAR_DIR = tmp_path
+def invariants_hold() -> Iterator[None]:
     yield
     assert_invariants()
 

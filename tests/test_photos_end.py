@@ -15,7 +15,6 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db.models.functions import Now
 from PIL import Image
-from pytest_django import Settings
 
 from accounts.models import Consent, User
 from billing.models import Subscription
@@ -41,8 +40,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def own_var(settings: Settings, tmp_path: Path) -> Iterator[None]:
-    settings.VAR_DIR = tmp_path
+def invariants_hold() -> Iterator[None]:
     yield
     assert_invariants()
 
