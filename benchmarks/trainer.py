@@ -9,8 +9,8 @@ their steps in turns, so that a busy moment of the machine meets both; with it, 
 difference of a long run and a short one. Start-up is the time of the processor for a process that
 takes one step and saves, peak its resident memory, both in processes of their own. Of the tiny
 checkpoint's peak nine tenths are imports, so the peak that counts is that of one whose denoiser,
-text encoder and VAE weigh as much beside each other as the model's own (430, 140 and 16 MB for
-SDXL, 170, 176 and 4 for klein); the tiny one's is printed too. Milliseconds are of the processor,
+text encoder and VAE weigh as much beside each other as the model's own (413, 132 and 14 MB for
+SDXL, 160, 167 and 3 for klein); the tiny one's is printed too. Milliseconds are of the processor,
 not of the clock. Nothing is fetched.
 
 What this cannot show: speed on a graphics card, and likeness.
