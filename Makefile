@@ -12,7 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PACKAGES := chromium postgresql redis-server libegl1 libgl1
 
 # Two files of tests at a time; a browser, a studio and its engine are processes of their own.
-TWO := -n 2 --dist loadfile
+# Their order is that of tests/conftest.py.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run demo test lint bench system
 .DEFAULT_GOAL := run

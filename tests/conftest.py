@@ -35,13 +35,19 @@ MARKED_BY = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever asks for a database, a studio or a browser is marked as needing one."""
+    """Whoever asks for a database, a studio or a browser is marked as needing one.
+
+    Files with studios and browsers come first: they are long, and at the end of a run one of
+    them would keep a single core busy.
+    """
     for item in items:
         if item.get_closest_marker("django_db"):
             item.add_marker("database")
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKED_BY:
                 item.add_marker(MARKED_BY[fixture])
+    long = {item.path for item in items if any(map(item.get_closest_marker, ("live", "browser")))}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(autouse=True)

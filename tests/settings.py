@@ -16,6 +16,9 @@ _PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
 if os.environ["REDIS_URL"] and _PROCESS:
     os.environ["REDIS_URL"] = re.sub(r"/\d+$", f"/{_PROCESS}", os.environ["REDIS_URL"])
 os.environ["SITE_URL"] = "http://127.0.0.1:8000"
+# Two files of tests at a time: a second thread of torch waits for the first by spinning (six
+# times slower). Read when torch is imported, here and in every process that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="likeness-tests-")
 
 from studio.settings import *  # noqa: E402, F403

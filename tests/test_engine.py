@@ -39,7 +39,6 @@ SHORT = Recipe(steps=6, evaluation_images=0, checkpoint_every_s=0.0)
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
     return make_weights(tmp_path_factory.mktemp("engine"))
 
 

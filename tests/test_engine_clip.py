@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from generator.engine import film, motion, registry, wording
@@ -30,7 +29,6 @@ SHORT = AnimateRequest("in a garden", seconds=2.0, fps=12, num_inference_steps=6
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> DiffusersEngine:
-    torch.set_num_threads(1)
     loaded = registry.load("miniature", weights=make_weights(tmp_path_factory.mktemp("clip")))
     assert isinstance(loaded, DiffusersEngine)
     return loaded

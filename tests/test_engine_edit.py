@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageFilter
 
 from generator.engine import borrowing, instruction, registry
@@ -29,7 +28,6 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> DiffusersEngine:
-    torch.set_num_threads(1)
     loaded = registry.load("miniature", weights=make_weights(tmp_path_factory.mktemp("edit")))
     assert isinstance(loaded, DiffusersEngine)
     return loaded

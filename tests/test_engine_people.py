@@ -23,7 +23,6 @@ UNLIKE = ("a 25 year old woman, long red hair, light skin", "a 70 year old man, 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> DiffusersEngine:
-    torch.set_num_threads(1)
     loaded = registry.load("miniature", weights=make_weights(tmp_path_factory.mktemp("people")))
     assert isinstance(loaded, DiffusersEngine)
     return loaded

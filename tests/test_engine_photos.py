@@ -8,7 +8,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from generator.engine import facing, photo, pictures, registry, subject
@@ -27,7 +26,6 @@ SUBJECT, FRIEND, STRANGER = (Person.random(random.Random(seed)) for seed in (11,
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> DiffusersEngine:
-    torch.set_num_threads(1)
     loaded = registry.load("miniature", weights=make_weights(tmp_path_factory.mktemp("engine")))
     assert isinstance(loaded, DiffusersEngine)
     return loaded

@@ -33,7 +33,6 @@ Changes = dict[str, object]
 
 @pytest.fixture(scope="module")
 def engine() -> DiffusersEngine:
-    torch.set_num_threads(1)
     loaded = registry.load("miniature")
     assert isinstance(loaded, DiffusersEngine)
     return loaded

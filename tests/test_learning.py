@@ -33,7 +33,6 @@ from tests.test_face_scores import FILES, PX, face, png
 from tests.trainer_parts import NAMES, learn, small
 
 pytestmark = pytest.mark.engine
-one_thread = trainer_parts.one_thread
 SIDE = 64
 LEARNT = Recipe(steps=30, rank=2, learning_rate=1e-2, evaluation_images=0, prior=0)
 

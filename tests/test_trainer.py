@@ -26,7 +26,7 @@ LEARNS: dict[str, dict[str, Any]] = {
     "klein": {"steps": 90, "learning_rate": 1e-3, "weighting": "none"},
 }
 pytestmark = pytest.mark.engine
-bases, one_thread = trainer_parts.bases, trainer_parts.one_thread
+bases = trainer_parts.bases
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -23,14 +23,13 @@ from tests.trainer_parts import learn, small
 
 CHECKPOINT = checkpoint.NAME
 pytestmark = pytest.mark.engine
-bases, one_thread = trainer_parts.bases, trainer_parts.one_thread
+bases = trainer_parts.bases
 # Trains each time in a process of its own and says so before each step. Those are its children:
 # what they import is imported once.
 TRAINS = """
 import os, sys, torch
 from pathlib import Path
 from tests.trainer_parts import learn, small
-torch.set_num_threads(1)
 def step():
     print("step", flush=True)
 for line in sys.stdin:
@@ -51,7 +50,7 @@ def trains() -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
         [sys.executable, "-c", TRAINS],
         cwd=BASE_DIR,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
