@@ -7,7 +7,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from generator.engine.production.training import TrainingRecipe, train
+from generator.engine.child import all_kept
+
+with all_kept():  # as the engine's process does
+    from generator.engine.production.training import TrainingRecipe, train
 
 
 def main() -> None:

@@ -11,16 +11,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from django.conf import settings as studio_settings
 from django.core.cache import caches
 from django.test import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
 from billing.models import Subscription
 from tests import servers
 
 NewPage = Callable[..., Page]
+NewWindow = Callable[..., Page]
 # Refusals a page shows in words; Chromium writes each of them to the console as well.
 PLANNED = ("401", "402", "403", "409", "413", "415", "422", "429")
 
@@ -204,3 +207,21 @@ def new_page(browser: Browser, console_errors: list[str]) -> Iterator[NewPage]:
 def page(new_page: NewPage, live_studio: servers.Studio) -> Page:
     """A window of somebody who is not signed in, at the live studio."""
     return new_page(live_studio)
+
+
+@pytest.fixture
+def window(browser: Browser, live_server: LiveServer) -> Iterator[NewWindow]:
+    """`window(user, **context)`: a fresh window of that person, at this process's own pages."""
+    with ExitStack() as stack:
+
+        def make(user: User, **options: object) -> Page:
+            key = signed_in(user).cookies[studio_settings.SESSION_COOKIE_NAME].value
+            calm = {"reduced_motion": "reduce", **options}
+            context = browser.new_context(base_url=live_server.url, **calm)  # type: ignore[arg-type]
+            stack.callback(context.close)
+            context.add_cookies([{"name": "sessionid", "value": key, "url": live_server.url}])
+            page = context.new_page()
+            page.set_default_timeout(20_000)  # ms; two busy cores
+            return page
+
+        yield make

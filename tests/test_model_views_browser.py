@@ -7,9 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
+from pytest_django import Settings
 
-from tests import servers
-from tests.conftest import NewPage
+from accounts.models import User
+from generator.jobs.models import Training
+from tests import rows, servers, sheet_parts
+from tests.conftest import NewPage, NewWindow
 from tests.seed_parts import DESK, PHONE, People, press
 from tests.servers import Studio
 
@@ -100,3 +103,23 @@ def test_it_is_done_with_keys_alone_and_without_scripts(
     page.wait_for_url(f"**/models/{model}/")
     expect(page.locator("#notices")).to_contain_text("Other views are being made.")
     assert trainings(house, model) == [["fast", [names[2]], 20]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_stays_open_leads_to_the_views_of_the_training_when_it_is_done(
+    alice: User, settings: Settings, window: NewWindow
+) -> None:
+    settings.ENGINE_IMAGE = "klein"
+    model = rows.portrait_model(alice)
+    was = sheet_parts.give(model, sheet_parts.sheet())
+    training = rows.training(model)
+    page = window(alice, **PHONE)
+    page.goto(f"/models/{model.pk}/views/")
+    link = page.get_by_role("link", name="Look at the views it has now")
+    expect(page.locator(".training")).to_be_visible()
+    expect(link).to_be_hidden()
+    now = sheet_parts.give(model, sheet_parts.sheet(seed=1))
+    Training.objects.filter(pk=training.pk).update(state="succeeded")
+    link.click()  # there within 15 s
+    expect(page.get_by_role("button", name="Train with other views")).to_be_visible()
+    assert names_of(page) == [view.name for view in now] != [view.name for view in was]

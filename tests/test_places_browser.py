@@ -12,10 +12,9 @@ from accounts.models import User
 from generator.jobs.models import Appearance, Generation
 from generator.portraits.models import PortraitModel
 from tests import rows
+from tests.conftest import NewWindow
 from tests.screens_list import SIZES
-from tests.test_workstation_browser import NewWindow, window
 
-__all__ = ["window"]
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 FIELD = "#composer [name=boxes]"
 DESK, PHONE = SIZES["desk"], SIZES["phone"]

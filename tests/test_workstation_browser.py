@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
-from django.conf import settings
-from django.test import Client
-from playwright.sync_api import Browser, Page, expect
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import expect
 
 from accounts.models import User
 from generator.jobs.models import Generation
 from generator.portraits.models import PortraitModel
 from tests import rows
+from tests.conftest import NewWindow
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-NewWindow = Callable[..., Page]
 TARGET = 44  # px a side: what a finger needs
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 # Whether a tap on the grip meets the grip while something is being told.
@@ -27,29 +22,6 @@ GRIP_IS_FREE = """() => {
     return document.querySelector("#notices .notice")
         && grip.contains(document.elementFromPoint(x + width / 2, y + height / 2));
 }"""
-
-
-@pytest.fixture
-def window(browser: Browser, live_server: LiveServer) -> Iterator[NewWindow]:
-    """`window(user, **context)`: a fresh window of that person."""
-    contexts = []
-
-    def make(user: User, **options: object) -> Page:
-        client = Client()
-        client.force_login(user)
-        key = client.cookies[settings.SESSION_COOKIE_NAME].value
-        context = browser.new_context(
-            base_url=live_server.url, reduced_motion="reduce", **options  # type: ignore[arg-type]
-        )  # fmt: skip
-        contexts.append(context)
-        context.add_cookies([{"name": "sessionid", "value": key, "url": live_server.url}])
-        page = context.new_page()
-        page.set_default_timeout(20_000)  # ms; two busy cores
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
 
 
 def test_ideas_become_words_and_the_button_says_the_cost(alice: User, window: NewWindow) -> None:
