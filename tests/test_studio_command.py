@@ -44,10 +44,12 @@ def the(house: Studio, module: str) -> int:
     return ids[0]
 
 
-def test_it_prints_the_address_it_can_be_found_at(start_studio: StartStudio) -> None:
-    house = start_studio()
+def test_it_makes_its_tables_and_prints_the_address_it_can_be_found_at(
+    start_studio: StartStudio, tmp_path: Path
+) -> None:
+    house = start_studio(DATABASE_URL=f"sqlite:///{tmp_path / 'empty.sqlite3'}")
     assert f"Likeness is at {house.address}/\n" in house.printed()
-    assert (house.var_dir / "studio.sqlite3").exists()
+    assert house.session_for("alice@example.com")
 
 
 def test_nothing_is_left_when_it_is_killed(start_studio: StartStudio) -> None:

@@ -70,6 +70,7 @@
     if (event.target !== part() || !part().open) return;
     frame ??= await import(part().dataset.script);
     refresh();
+    part().scrollIntoView({ block: "nearest" });
   }, true);
   document.addEventListener("composer-filled", read);
   read();
