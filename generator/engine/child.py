@@ -149,12 +149,11 @@ def _load(session: _Session, settings: Settings) -> Engine:
 
 @contextlib.contextmanager
 def all_kept() -> Iterator[None]:
-    """What is made here stays: looking for garbage in it is a seventh of what imports cost."""
+    """What is made here stays: looking for garbage in it is a fifth of what imports cost."""
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         gc.enable()
 
 
