@@ -7,9 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from generator.engine.child import all_kept
+from generator.engine.child import gc_paused
 
-with all_kept():  # as the engine's process does
+with gc_paused():  # as the engine's process does
     from generator.engine.production.training import TrainingRecipe, train
 
 

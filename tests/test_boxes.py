@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from accounts.models import User
 from billing import ledger
@@ -17,7 +18,7 @@ from generator.engine.interface import EngineError, GenerateCall
 from generator.jobs import boxes, calls, services
 from generator.jobs.models import Generation
 from generator.portraits.models import PortraitModel
-from tests import job_parts
+from tests import job_parts, rows
 from tests.api_parts import program
 
 LEFT, RIGHT = (0.05, 0.1, 0.4, 0.9), (0.55, 0.1, 0.4, 0.9)
@@ -248,3 +249,18 @@ def test_the_schema_says_what_boxes_are_and_the_options_what_they_decide(alice: 
     fields = schema["PersonBox"]["properties"]
     assert set(fields) == {"portrait_model_id", *boxes.SIDES}
     assert all("of the picture's" in fields[side]["description"] for side in boxes.SIDES)
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [
+        ("miniature", "boxes decide who is further left."),
+        ("klein", "without a training, stands where your words put them."),
+    ],
+)
+def test_the_composer_says_what_boxes_decide(
+    engine: str, words: str, alice: User, alice_client: Client, settings: Settings
+) -> None:
+    settings.ENGINE_IMAGE = engine
+    rows.portrait_model(alice)
+    assert words in alice_client.get("/create/").content.decode()

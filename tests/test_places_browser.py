@@ -207,6 +207,20 @@ def test_the_frame_has_the_shape_of_the_picture(
         page.wait_for_function(HAS_SHAPE, arg=[frame.element_handle(), shape])
 
 
+def test_an_opened_frame_comes_into_sight_above_the_button(
+    alice: User, people: list[PortraitModel], window: NewWindow
+) -> None:
+    page = window(alice, **DESK | {"viewport": {"width": 1440, "height": 640}})
+    page.goto("/create/")
+    page.fill("#prompt", "@Ada and @Byron in red")
+    page.locator(f"{PLACES} summary").click()
+    page.wait_for_function("""() => {
+        const foot = document.querySelector(".places__foot").getBoundingClientRect();
+        return foot.height && foot.bottom
+            <= document.querySelector("[data-generate]").getBoundingClientRect().top;
+    }""")
+
+
 def test_a_handle_is_large_enough_for_a_finger(
     alice: User, people: list[PortraitModel], window: NewWindow
 ) -> None:

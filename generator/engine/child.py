@@ -134,7 +134,7 @@ def _load(session: _Session, settings: Settings) -> Engine:
     start = time.perf_counter()
     weights = Path(settings.weights) if settings.weights else None
     detector, embedder = (Path(name) if name else None for name in settings.face_files)
-    with all_kept():
+    with gc_paused():
         engine = registry.load(
             settings.engine,
             weights=weights,
@@ -148,7 +148,7 @@ def _load(session: _Session, settings: Settings) -> Engine:
 
 
 @contextlib.contextmanager
-def all_kept() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """What is made here stays: looking for garbage in it is a fifth of what imports cost."""
     gc.disable()
     try:
