@@ -87,6 +87,32 @@ def test_coming_back_from_checkout_counts_before_stripe_tells(stripe: Simulator,
     assert paid_until and paid_until > timezone.now() + timedelta(days=364)
 
 
+@pytest.mark.parametrize("is_told_before", [True, False])
+def test_coming_back_says_what_one_has_now_whoever_was_first(
+    stripe: Simulator, bob: User, is_told_before: bool
+) -> None:
+    client = signed_in(bob)
+
+    def words(address: str) -> str:
+        if is_told_before:
+            tell_all(stripe)
+        return client.get(address.removeprefix(SITE_URL), follow=True).text
+
+    session = open_plan(stripe, bob, "micro")
+    stripe.pay_session(session)
+    assert "You are on the Micro plan now." in words(session["success_url"])
+    package = open_credits(stripe, bob)
+    stripe.pay_session(package)
+    assert "Thank you. Your credits are here." in words(package["success_url"])
+    answer = client.post(reverse("checkout_plan"), {"plan": "mega", "interval": "month"})
+    flow = stripe.rows[answer["Location"].rpartition("/")[2]]["flow_data"]
+    wanted = flow["subscription_update_confirm"]["items"][0]["price"]
+    back = flow["after_completion"]["redirect"]["return_url"]
+    assert "plan now" not in words(back)  # it was looked at, and not confirmed
+    stripe.change(stripe.of("subscription")[0], stripe.rows[wanted])
+    assert "You are on the Mega plan now." in words(back)
+
+
 def test_somebody_elses_session_is_not_there(stripe: Simulator, bob: User, alice: User) -> None:
     session = open_plan(stripe, bob, "micro")
     stripe.pay_session(session)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.cache import cache
@@ -78,11 +79,10 @@ def buy(user: User, package: Package, *, token: str) -> str:
 
 
 def _session(offer: Offer, customer: str, token: str, **params: Any) -> str:
-    done = settings.SITE_URL + reverse("checkout_done")
     asked: Any = {
         "customer": customer,
         "line_items": [{"price": price_id(offer), "quantity": 1}],
-        "success_url": f"{done}?session_id={{CHECKOUT_SESSION_ID}}",
+        "success_url": f"{_done(offer)}&session_id={{CHECKOUT_SESSION_ID}}",
         "cancel_url": settings.SITE_URL + reverse("checkout_canceled"),
         "metadata": offer.metadata,
         **params,
@@ -90,6 +90,11 @@ def _session(offer: Offer, customer: str, token: str, **params: Any) -> str:
     key = f"checkout-{token}-{offer.lookup_key}-{offer.amount}"  # a double click is one session
     session = client().v1.checkout.sessions.create(asked, {"idempotency_key": key})
     return str(session.url)
+
+
+def _done(offer: Offer) -> str:
+    """Where one comes back to, with what was wanted: Stripe's event may have brought it before."""
+    return f"{settings.SITE_URL}{reverse('checkout_done')}?{urlencode(offer.metadata)}"
 
 
 def _expire_open(customer: str) -> None:
@@ -138,7 +143,7 @@ def _change(row: Subscription, offer: Offer) -> str:
             },
             "after_completion": {
                 "type": "redirect",
-                "redirect": {"return_url": settings.SITE_URL + reverse("checkout_done")},
+                "redirect": {"return_url": _done(offer)},
             },
         },
     )

@@ -118,9 +118,9 @@ def checkout_done(request: HttpRequest) -> HttpResponseBase:
         messages.info(request, "Thank you. Your payment is on its way and counts in a moment.")
         return redirect("usage")
     plan = plan_of(request.user)
-    if plan != before:
+    if plan != before or plan.name == request.GET.get("plan"):
         messages.success(request, f"You are on the {plan.title} plan now.")
-    elif request.GET.get("session_id"):
+    elif request.GET.get("package"):
         messages.success(request, "Thank you. Your credits are here.")
     return redirect(resume.way_back(request) or reverse("usage"))
 
