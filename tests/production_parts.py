@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as qwen_pipeline
 from PIL import Image
 
 from generator.engine import pictures, registry
@@ -23,7 +22,7 @@ from generator.engine.interface import (
 )
 from generator.engine.production.engine import ProductionEngine
 from generator.engine.production.families import Klein
-from tests import tiny_checkpoints, tiny_checkpoints_more
+from tests import tiny_checkpoints, tiny_checkpoints_more, trainer_parts
 
 SIDE = 64
 STEPS = 4
@@ -43,11 +42,8 @@ def short_prompts() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def small_pictures() -> Iterator[None]:
-    """Qwen's pipeline enlarges whatever it looks at to a megapixel: here, half a minute each."""
-    before = qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE
-    qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE = SIDE**2, 56**2
-    yield
-    qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE = before
+    with trainer_parts.small_pictures(SIDE):
+        yield
 
 
 def make(name: str, folder: Path) -> Path:

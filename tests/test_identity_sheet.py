@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import Flux2Transformer2DModel
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from PIL import Image
@@ -37,6 +36,7 @@ from tests.production_parts import (
     make,
     photo,
     short_prompts,  # noqa: F401  a fixture
+    small_pictures,  # noqa: F401  a fixture
 )
 from tests.test_face_scores import FILES, scene
 from tests.trainer_parts import learn, small
@@ -143,7 +143,7 @@ def test_poses_faces_and_scenes_of_a_whole_sheet_all_differ() -> None:
 
 
 # --- in an engine --------------------------------------------------------------------
-@pytest.fixture(scope="module", params=["klein", "sdxl"])
+@pytest.fixture(scope="module", params=["klein", "sdxl", "qwen-edit"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     found = load(request.param, make(request.param, tmp_path_factory.mktemp(request.param)))
     found.warm.weights = replace(found.warm.weights, reference_px=SIDE, steps=4)
@@ -202,9 +202,13 @@ def test_stages_of_a_training_are_kept_for_likeness_to_choose(tmp_path: Path) ->
 
 # --- the reference in context --------------------------------------------------------
 @engine_test
-def test_a_reference_stands_where_the_pipeline_puts_it(tmp_path: Path) -> None:
-    """What the denoiser is given in a step of ours and in one of the stock pipeline."""
-    base = tiny_checkpoints.klein(tmp_path / "klein")
+@pytest.mark.parametrize(("name", "size_px"), [("klein", 64), ("qwen_edit", 64), ("qwen_edit", 32)])
+def test_a_reference_stands_where_the_pipeline_puts_it(
+    name: str, size_px: int, tmp_path: Path
+) -> None:
+    """What the denoiser is given in a step of ours and in one of the stock pipeline; Qwen's shows
+    every reference in one size, here in 64 px."""
+    base = trainer_parts.BUILD[name](tmp_path / name)
     given: list[dict[str, Any]] = []
 
     def noted(module: object, args: object, kwargs: dict[str, Any]) -> None:
@@ -212,22 +216,28 @@ def test_a_reference_stands_where_the_pipeline_puts_it(tmp_path: Path) -> None:
 
     pipe = trainer_parts.stock(base)
     pipe.transformer.register_forward_pre_hook(noted, with_kwargs=True)
-    image = pictures.read(trainer_parts.picture(1))
-    pipe(
-        image=image, prompt="a", width=64, height=64, num_inference_steps=1, max_sequence_length=24
-    )
-    recipe = small(context=True, size_px=64)
-    batch, found = trainer_parts.held_out("klein", base, recipe, 1)
-    ours = FAMILIES["klein"].denoiser(base, trainer_parts.CPU)
-    assert isinstance(ours, Flux2Transformer2DModel)
+    more = {"max_sequence_length": 24} if name == "klein" else {"true_cfg_scale": 1.0}
+    recipe = small(context=True, size_px=size_px, prompt="a")
+    with trainer_parts.small_pictures():
+        pipe(
+            image=[pictures.read(trainer_parts.picture(1))], prompt="a", width=size_px,
+            height=size_px, num_inference_steps=1, **more,
+        )  # fmt: skip
+    batch, found = trainer_parts.held_out(name, base, recipe, 1)
+    ours = FAMILIES[name].denoiser(base, trainer_parts.CPU)
     ours.register_forward_pre_hook(noted, with_kwargs=True)
     with torch.no_grad():
-        wrong = FAMILIES["klein"].wrong(ours, batch, torch.empty(0))
+        wrong = FAMILIES[name].wrong(ours, batch, torch.empty(0))
     theirs, mine = given[0], given[-1]
-    assert torch.equal(theirs["img_ids"][:1], mine["img_ids"][:1])
-    places = found.mean.shape[2] * found.mean.shape[3]
-    beside = theirs["hidden_states"][:1, places:]
-    assert (beside - mine["hidden_states"][:1, places:]).abs().max() < 1e-4
+    if name == "klein":
+        assert torch.equal(theirs["img_ids"][:1], mine["img_ids"][:1])
+    else:
+        assert list(theirs["img_shapes"][0]) == mine["img_shapes"][0]
+    beside = found.words["context"].shape[1]
+    assert theirs["hidden_states"].shape[1:] == mine["hidden_states"].shape[1:]
+    for part, first in (("hidden_states", -beside), ("encoder_hidden_states", 0)):
+        apart = theirs[part][:1, first:] - mine[part][:1, first:]
+        assert apart.abs().max() < 1e-4, part
     assert wrong.shape == batch.latents.shape
 
 
@@ -244,8 +254,15 @@ def test_a_training_with_the_reference_beside_it_learns(tmp_path: Path) -> None:
         for weights in (None, adapter)
     ]
     assert losses[1] < 0.75 * losses[0]
+
+
+@engine_test
+@pytest.mark.parametrize("name", ["klein", "qwen_edit"])
+def test_nobody_else_is_learnt_beside_a_reference(name: str, tmp_path: Path) -> None:
+    base = trainer_parts.BUILD[name](tmp_path / "base")
+    recipe = small(context=name == "klein")  # Qwen's is always there
     with pytest.raises(EngineError, match="all pictures are of that person"):
-        learn("klein", base, tmp_path / "b", recipe, prior=[trainer_parts.picture(2)])
+        learn(name, base, tmp_path / "b", recipe, prior=[trainer_parts.picture(2)])
 
 
 # --- in the studio -------------------------------------------------------------------

@@ -25,15 +25,18 @@ from generator.engine.production.training.families import Batch
 from tests import tiny_checkpoints, trainer_parts
 from tests.production_parts import (
     load,
+    make,
     photo,
     pixels,
     short_prompts,  # noqa: F401  a fixture
+    small_pictures,  # noqa: F401  a fixture
 )
 from tests.test_face_scores import FILES, PX, face, png
 from tests.trainer_parts import NAMES, learn, small
 
 pytestmark = pytest.mark.engine
 SIDE = 64
+BESIDE_OTHERS = [name for name in NAMES if not FAMILIES[name].always_in_context]
 LEARNT = Recipe(steps=30, rank=2, learning_rate=1e-2, evaluation_images=0, prior=0)
 
 
@@ -46,10 +49,8 @@ def faces() -> Faces:
 def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ProductionEngine]:
     found = {}
     for name in NAMES:
-        folder = getattr(tiny_checkpoints, name)(tmp_path_factory.mktemp(name))
-        if name == "klein":
-            tiny_checkpoints.klein(folder / "train")
-        found[name] = load(name, folder)
+        engine = name.replace("_", "-")
+        found[name] = load(engine, make(engine, tmp_path_factory.mktemp(name)))
         weights = replace(found[name].warm.weights, reference_px=SIDE, steps=4)
         found[name].warm.weights = weights
     return found
@@ -157,7 +158,7 @@ def test_a_sheet_is_masked_as_photos_are_and_learnt_without_others(
 
 
 # --- others --------------------------------------------------------------------------
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BESIDE_OTHERS)
 def test_others_are_drawn_once_and_learnt_beside_the_person(
     name: str, engines: dict[str, ProductionEngine], tmp_path: Path
 ) -> None:
@@ -247,11 +248,15 @@ def test_a_base_forgets_others_less_where_they_are_learnt_beside_the_person(
 
 # --- both ----------------------------------------------------------------------------
 @pytest.mark.parametrize("name", NAMES)
-def test_a_training_with_masks_and_others_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
-    base = getattr(tiny_checkpoints, name)(tmp_path / name)
+def test_a_training_with_masks_and_others_where_there_are_any_goes_on_bit_for_bit(
+    name: str, tmp_path: Path
+) -> None:
+    base = trainer_parts.BUILD[name](tmp_path / name)
     half = Image.new("L", (64, 64))
     half.paste(255, (0, 0, 32, 64))
-    given = {"masks": [pictures.to_png(half)], "prior": [trainer_parts.picture(2)]}
+    given: dict[str, Any] = {"masks": [pictures.to_png(half)]}
+    if name in BESIDE_OTHERS:
+        given["prior"] = [trainer_parts.picture(2)]
     asked = iter([False] * 8 + [True])
     recipe: TrainingRecipe = small(steps=8, checkpoint_every_steps=2)
     with pytest.raises(Canceled):

@@ -8,6 +8,7 @@ import socket
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from generator.engine import film, pictures, registry
 from generator.engine.interface import (
     Canceled,
+    EngineError,
     GenerateCall,
     Recipe,
     Step,
@@ -63,14 +65,21 @@ def engines(folders: dict[str, Path]) -> dict[str, ProductionEngine]:
 def known(engines: dict[str, ProductionEngine]) -> dict[str, bytes]:
     """Somebody each engine knows, in the way it can."""
     found = {}
-    for name in STILLS:
+    for name in ENGINES:
         tier = engines[name].describe().tiers[0]
         found[name] = learnt(engines[name], 1, tier=tier)
     return found
 
 
+def unlearnt(somebody: bytes, engine: ProductionEngine) -> bytes:
+    """With the same words and pictures, and an adapter that does nothing."""
+    known = person.read(somebody, family=engine.warm.weights.family)
+    nothing = {name: torch.zeros_like(values) for name, values in known.lora.items()}
+    return person.write(replace(known, lora=nothing), prefix=engine.warm.base.denoiser_name)
+
+
 # --- pictures ------------------------------------------------------------------------
-@pytest.mark.parametrize("name", STILLS)
+@pytest.mark.parametrize("name", ENGINES)
 def test_the_same_seed_draws_the_same_picture(
     name: str, engines: dict[str, ProductionEngine], known: dict[str, bytes]
 ) -> None:
@@ -79,7 +88,7 @@ def test_the_same_seed_draws_the_same_picture(
     assert pixels(one).shape == (SIDE, SIDE, 3)
 
 
-@pytest.mark.parametrize("name", STILLS)
+@pytest.mark.parametrize("name", ENGINES)
 def test_a_picture_is_the_same_alone_and_among_others(
     name: str, engines: dict[str, ProductionEngine], known: dict[str, bytes]
 ) -> None:
@@ -88,7 +97,7 @@ def test_a_picture_is_the_same_alone_and_among_others(
     assert both[1].png == drawn(engines[name], wanted(), [known[name]], seed=8)
 
 
-@pytest.mark.parametrize("name", STILLS)
+@pytest.mark.parametrize("name", ENGINES)
 def test_every_ratio_is_drawn(
     name: str, engines: dict[str, ProductionEngine], known: dict[str, bytes]
 ) -> None:
@@ -98,42 +107,54 @@ def test_every_ratio_is_drawn(
     assert abs(width * height / 128**2 - 1) < 0.15
 
 
-@pytest.mark.parametrize("name", ["klein", "sdxl"])
+@pytest.mark.parametrize("name", ENGINES)
 def test_a_trained_person_changes_pictures_and_leaves_the_base_alone(
     name: str, engines: dict[str, ProductionEngine]
 ) -> None:
     engine = engines[name]
-    before = drawn(engine, wanted())
     somebody = learnt(engine, 1, 2)
+    nobody = unlearnt(somebody, engine)
+    before = drawn(engine, wanted(), [nobody])
     assert drawn(engine, wanted(), [somebody]) != before
-    assert drawn(engine, wanted()) == before
+    assert drawn(engine, wanted(), [nobody]) == before
 
 
-@pytest.mark.parametrize("name", ["klein", "sdxl"])
+@pytest.mark.parametrize("name", ENGINES)
 def test_stock_diffusers_draws_the_same_person(
     name: str, engines: dict[str, ProductionEngine], folders: dict[str, Path], tmp_path: Path
 ) -> None:
     """The adapter's file goes through `load_lora_weights`, its references left out."""
-    somebody = learnt(engines[name], 1)
-    alone = person.read(somebody, family=name)
-    bare = person.Person(name, "trained", (), alone.lora)
+    engine = engines[name]
+    family = engine.warm.weights.family
+    alone = person.read(learnt(engine, 1), family=family)
+    bare = person.Person(family, "trained", (), alone.lora)
     (tmp_path / "them.safetensors").write_bytes(
         person.write(bare, prefix="unet" if name == "sdxl" else "transformer")
     )
     pipe = trainer_parts.stock(folders[name], tmp_path / "them.safetensors")
-    tokens = {"max_sequence_length": Klein.prompt_tokens}
-    more = {"negative_prompt": ""} if name == "sdxl" else tokens
+    guidance = engine.warm.weights.guidance
+    own: dict[str, dict[str, Any]] = {
+        "klein": {"guidance_scale": guidance, "max_sequence_length": Klein.prompt_tokens},
+        "sdxl": {"guidance_scale": guidance, "negative_prompt": ""},
+        "qwen-edit": {
+            "true_cfg_scale": guidance,
+            "negative_prompt": " ",
+            "image": [pictures.read(photo(1))],
+        },
+        "wan": {"guidance_scale": guidance, "num_frames": 1, "output_type": "pil"},
+    }
     stock = pipe(
         prompt="the person, a photo of a person",
         width=SIDE,
         height=SIDE,
         num_inference_steps=4,
-        guidance_scale=engines[name].warm.weights.guidance,
         generator=torch.Generator("cpu").manual_seed(3),
-        **more,  # type: ignore[arg-type]
+        **own[name],
     )
-    ours = drawn(engines[name], wanted(), [(tmp_path / "them.safetensors").read_bytes()])
-    assert (pixels(ours) == np.asarray(stock.images[0], dtype=np.int16)).all()
+    picture = stock.frames[0][0] if name == "wan" else stock.images[0]
+    request = wanted("edit") if name == "qwen-edit" else wanted()
+    ours = drawn(engine, request, [(tmp_path / "them.safetensors").read_bytes()])
+    assert (pixels(ours) == np.asarray(picture, dtype=np.int16)).all()
 
 
 # --- several pictures, several people ------------------------------------------------
@@ -179,10 +200,10 @@ def test_an_id_never_reaches_a_tokenizer(
     heard: list[str],
 ) -> None:
     words = "[[q7x-id]] in a zebra hat beside @q7xname"
+    drawn(engines[name], wanted(prompt=words), [known[name]])
     if name == "wan":
-        engines[name].animate(clip(words))
+        engines[name].animate(clip(words), [known[name]])
     else:
-        drawn(engines[name], wanted(prompt=words), [known[name]])
         drawn(engines[name], wanted("edit", words, recognise=True), [known[name]])
     assert any("in a zebra hat" in text for text in heard)
     assert not [text for text in heard if "q7x" in text or "[[" in text]
@@ -222,6 +243,21 @@ def test_a_picture_is_changed_in_its_own_size(
     assert pixels(found).shape == (70, 90, 3)
     assert found != given
     assert found == drawn(engine, request)
+
+
+@pytest.mark.parametrize(("name", "number"), [("klein", 1), ("qwen-edit", 2)])
+def test_who_is_put_into_a_part_of_a_picture_is_called_by_the_number_they_have_there(
+    name: str,
+    number: int,
+    engines: dict[str, ProductionEngine],
+    known: dict[str, bytes],
+    heard: list[str],
+) -> None:
+    """An inpainting of klein's looks at the person alone, Qwen at the picture before them."""
+    mask = Image.new("RGB", (SIDE, SIDE), "white")
+    request = wanted("edit", "[[a]] in a veil", mask_image=pictures.to_png(mask))
+    drawn(engines[name], request, [known[name]])
+    assert any(f"the person of image {number} in a veil" in text for text in heard)
 
 
 @pytest.mark.parametrize("name", STILLS)
@@ -297,13 +333,36 @@ def test_an_engine_of_pictures_draws_the_still_and_leaves_motion_to_its_engine(
     assert done == sorted(done) and done[-1] == 100
 
 
+def test_whoever_an_engine_of_clips_has_learnt_is_worn_in_its_clips(
+    engines: dict[str, ProductionEngine], known: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engines["wan"]
+    worn, plain = (
+        film.decode(engine.animate(clip("[[a]] smiling"), [somebody], seed=2).mp4)
+        for somebody in (known["wan"], unlearnt(known["wan"], engine))
+    )
+    assert (worn[-1] != plain[-1]).any()
+    monkeypatch.setattr(engine, "description", replace(engine.description, size_px=SIDE))
+    wished = clip("[[a]] smiling", image=None, num_inference_steps=4)
+    made = engine.animate(wished, [known["wan"]])
+    assert (made.frames, made.width) == (48, SIDE)
+
+
+def test_a_person_without_a_training_is_told_what_an_engine_of_clips_needs(
+    engines: dict[str, ProductionEngine], known: dict[str, bytes]
+) -> None:
+    untrained = replace(person.read(known["wan"], family="wan"), lora={})
+    data = person.write(untrained, prefix="transformer")
+    with pytest.raises(EngineError, match="knows people by a training alone"):
+        engines["wan"].generate(wanted(), [data])
+
+
 def test_clips_and_pictures_an_engine_does_not_make_are_refused(
     engines: dict[str, ProductionEngine],
 ) -> None:
     wan = engines["wan"]
-    assert code_of(lambda: wan.generate(wanted())) == "bad_request"
-    assert code_of(lambda: wan.animate(clip(image=None))) == "bad_request"
-    assert code_of(lambda: wan.train([photo(1)])) == "bad_request"
+    assert code_of(lambda: wan.generate(wanted("edit"))) == "bad_request"
+    assert code_of(lambda: wan.train([photo(1)], tier="instant")) == "bad_request"
     assert code_of(lambda: engines["klein"].train([])) == "no_reference"
 
 

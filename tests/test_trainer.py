@@ -24,6 +24,8 @@ from tests.trainer_parts import CPU, NAMES, PROMPT, learn, small
 LEARNS: dict[str, dict[str, Any]] = {
     "sdxl": {"steps": 70, "learning_rate": 3e-3},
     "klein": {"steps": 90, "learning_rate": 1e-3, "weighting": "none"},
+    "qwen_edit": {"steps": 90, "learning_rate": 1e-3, "weighting": "none"},
+    "wan": {"steps": 150, "learning_rate": 5e-3, "weighting": "none"},
 }
 pytestmark = pytest.mark.engine
 bases = trainer_parts.bases
@@ -40,18 +42,24 @@ def test_a_training_learns_this_person_and_nobody_else(
     batch, _ = trainer_parts.held_out(name, base, recipe, 1)
     people = [trainer_parts.held_out(name, base, recipe, seed)[1].mean for seed in (1, 2)]
     pipe = trainer_parts.stock(base)
-    losses, apart = [], []
+    losses, likeness = [], []
     for weights in (None, adapter):
         if weights:
             pipe.load_lora_weights(weights)
         losses.append(trainer_parts.loss(name, base, trainer_parts.denoiser_of(pipe), batch))
         drawn = trainer_parts.drawn(name, pipe, PROMPT, recipe)
-        apart.append([rms(drawn - person) for person in people])
-    print(f"{name}: loss {losses}, apart {apart}")
+        likeness.append([cosine(drawn, person) for person in people])
+    print(f"{name}: loss {losses}, likeness {likeness}")
     assert losses[1] <= 0.6 * losses[0]  # rounding differs: 0.53 was met
-    person, stranger = (1 - new / old for old, new in zip(*apart, strict=True))
-    assert person > 0.15
+    (person_before, _), (person, stranger) = likeness
+    assert person > person_before + 0.2
     assert person > stranger + 0.03
+
+
+def cosine(these: torch.Tensor, that: torch.Tensor) -> float:
+    """Of 1 to -1; some of the bases draw faintly at first, which is no likeness."""
+    found = torch.nn.functional.cosine_similarity(these.flatten(1), that.flatten(1))
+    return float(found.mean())
 
 
 def rms(values: torch.Tensor) -> float:
@@ -102,7 +110,14 @@ def test_gradients_are_those_of_peft(name: str, bases: dict[str, Path]) -> None:
             named[key].copy_(values)
     for denoiser in (ours, theirs):
         family.wrong(denoiser, batch, noises).square().mean().backward()
-    wanted = torch.cat([named[key].grad.flatten() for key in given])
+    # Qwen's last block leaves the words' side unread: peft has no gradient there, ours is 0.
+    grads = {key: named[key].grad for key in given}
+    wanted = torch.cat(
+        [
+            x.flatten() if x is not None else torch.zeros_like(named[key]).flatten()
+            for key, x in grads.items()
+        ]
+    )
     found = torch.cat([x.flatten() for _, x in lora.named(lora.grads)])
     assert wanted.norm() > 0
     assert (found - wanted).norm() / wanted.norm() <= 1e-6

@@ -60,7 +60,9 @@ def trains() -> Iterator[subprocess.Popen[str]]:
         process.stdin.close()
 
 
-@pytest.mark.parametrize(("name", "count"), [("sdxl", 3), ("klein", 1), ("klein", 3)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("sdxl", 3), ("klein", 1), ("klein", 3), ("qwen_edit", 3), ("wan", 3)]
+)
 def test_a_training_that_was_killed_goes_on_bit_for_bit(
     name: str,
     count: int,

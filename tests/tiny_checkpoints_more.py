@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import (
@@ -55,19 +56,22 @@ def wan(folder: Path, *, seed: int = 0) -> Path:
         pipe = WanImageToVideoPipeline(
             tokenizer=_t5_tokenizer(),
             text_encoder=_t5(),
-            vae=AutoencoderKLWan(
-                base_dim=8, z_dim=8, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
-                temperal_downsample=[False, True, True], in_channels=12, out_channels=12,
-                is_residual=True, patch_size=2, scale_factor_spatial=16, decoder_base_dim=8,
-                latents_mean=[0.1] * 8, latents_std=[1.5] * 8,
+            vae=_measured(
+                AutoencoderKLWan(
+                    base_dim=8, z_dim=8, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
+                    temperal_downsample=[False, True, True], in_channels=12, out_channels=12,
+                    is_residual=True, patch_size=2, scale_factor_spatial=16, decoder_base_dim=8,
+                )
             ),
             scheduler=UniPCMultistepScheduler(
                 prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0
             ),
-            transformer=WanTransformer3DModel(
-                patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=16, in_channels=8,
-                out_channels=8, text_dim=32, freq_dim=32, ffn_dim=32, num_layers=2,
-                rope_max_seq_len=64,
+            transformer=_way_through_wan(
+                WanTransformer3DModel(
+                    patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=16,
+                    in_channels=8, out_channels=8, text_dim=32, freq_dim=32, ffn_dim=32,
+                    num_layers=2, rope_max_seq_len=64,
+                )
             ),
             expand_timesteps=True,
         )  # fmt: skip
@@ -116,17 +120,21 @@ def qwen_edit(folder: Path, *, seed: int = 0) -> Path:
                 use_dynamic_shifting=True, base_shift=0.5, max_shift=0.9, shift_terminal=0.02,
                 base_image_seq_len=256, max_image_seq_len=8192,
             ),
-            vae=AutoencoderKLQwenImage(
-                base_dim=8, z_dim=4, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
-                temperal_downsample=[False, True, True], latents_mean=[0.1] * 4,
-                latents_std=[1.5] * 4,
+            vae=_measured(
+                AutoencoderKLQwenImage(
+                    base_dim=8, z_dim=4, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
+                    temperal_downsample=[False, True, True],
+                )
             ),
             text_encoder=Qwen2_5_VLForConditionalGeneration(_seeing(len(tokenizer), ids)),
             tokenizer=tokenizer,
             processor=None,
-            transformer=QwenImageTransformer2DModel(
-                patch_size=2, in_channels=16, out_channels=4, num_layers=2, attention_head_dim=16,
-                num_attention_heads=2, joint_attention_dim=32, axes_dims_rope=(4, 6, 6),
+            transformer=_way_through_qwen(
+                QwenImageTransformer2DModel(
+                    patch_size=2, in_channels=16, out_channels=4, num_layers=2,
+                    attention_head_dim=16, num_attention_heads=2, joint_attention_dim=32,
+                    axes_dims_rope=(4, 6, 6),
+                )
             ),
         )  # fmt: skip
     _saved(pipe, folder)
@@ -179,6 +187,43 @@ def _resampler(seen: int, width: int, *, words: int) -> dict[str, torch.Tensor]:
             f"{think}.3.weight": (width, 4 * width),
         }  # fmt: skip
     return {name: torch.randn(shape) * 0.3 for name, shape in shapes.items()}
+
+
+@torch.no_grad()
+def _measured(vae: Any) -> Any:
+    """Its latents have the mean and the spread that its config tells, about 1, and its pictures
+    the contrast of pictures, as a trained one's."""
+    blobs = torch.rand(16, 3, 4, 4) * 2 - 1
+    pictures = torch.nn.functional.interpolate(blobs, size=(64, 64), mode="bicubic")
+    latents = torch.cat([vae.encode(one[None, :, None]).latent_dist.mode() for one in pictures])
+    for values in (*vae.quant_conv.parameters(), latents):
+        values /= latents.std()
+    found = latents.transpose(0, 1).flatten(1)
+    vae.register_to_config(latents_mean=found.mean(1).tolist(), latents_std=found.std(1).tolist())
+    for name, values in vae.decoder.named_parameters():
+        if name.endswith("bias"):
+            values.zero_()  # they would be most of the picture
+    vae.decoder.conv_out.weight *= 8
+    return vae
+
+
+@torch.no_grad()
+def _way_through_qwen(transformer: Any) -> Any:
+    """What comes in goes out, and gates are open: as klein's."""
+    torch.nn.init.orthogonal_(transformer.img_in.weight)
+    transformer.proj_out.weight.copy_(transformer.img_in.weight.T)
+    transformer.time_text_embed.timestep_embedder.linear_2.weight *= 10
+    return transformer
+
+
+@torch.no_grad()
+def _way_through_wan(transformer: Any) -> Any:
+    """The same; it reads channels before places and writes places before channels."""
+    inward = transformer.patch_embedding.weight
+    torch.nn.init.orthogonal_(inward)
+    transformer.proj_out.weight.copy_(inward.permute(2, 3, 4, 1, 0).flatten(0, 3))
+    transformer.condition_embedder.time_embedder.linear_2.weight *= 10
+    return transformer
 
 
 def _seeing(vocabulary: int, ids: dict[str, int]) -> Qwen2_5_VLConfig:

@@ -10,9 +10,11 @@ from PIL import Image
 
 from generator.engine import film, look, pictures
 from generator.engine.interface import AnimateRequest, Clip, FaceScore, OnStep
+from generator.engine.production import words
 from generator.engine.production.drawing import telling
 from generator.engine.production.families import Asked, Wan
 from generator.engine.production.likeness import Faces, Known
+from generator.engine.production.person import Person
 from generator.engine.production.warm import Warm
 from generator.engine.wording import clean
 
@@ -26,14 +28,23 @@ EVERY_PX = 4  # of rows and columns, for flicker and motion
 
 
 def filmed(
-    warm: Warm, request: AnimateRequest, still: Image.Image, *, seed: int, on_step: OnStep | None
+    warm: Warm,
+    request: AnimateRequest,
+    still: Image.Image,
+    person: Person | None,
+    *,
+    seed: int,
+    on_step: OnStep | None,
 ) -> Frames:
-    """The frames. Steps of a request are those of its still; a clip takes its own engine's."""
+    """The frames. Steps of a request are those of its still; a clip takes its own engine's, and
+    whoever was learnt by that engine is worn there."""
     weights = warm.filmed
     side = FILM_PX if warm.weights.video else warm.description.size_px
     width, height = fitting(still, side, step=Wan.multiple_px)
+    is_own = not warm.weights.video
+    said = ", ".join(part for part in (request.prompt, *request.moves) if part)
     asked = Asked(
-        prompt=clean(", ".join(part for part in (request.prompt, *request.moves) if part)),
+        prompt=words.named(said, [words.TRAINED] if is_own and person else []),
         seed=seed,
         width=width,
         height=height,
@@ -44,7 +55,10 @@ def filmed(
     )
     count = round(request.seconds * request.fps)
     start = 0.0 if request.image else STILL_SHARE
-    return warm.film.film(asked, frames=count, tell=telling(on_step, 0, start=start))
+    tell = telling(on_step, 0, start=start)
+    if is_own:
+        return warm.server.filmed(asked, person, frames=count, tell=tell)
+    return warm.film.film(asked, frames=count, tell=tell)
 
 
 def _steps(warm: Warm, request: AnimateRequest) -> int:

@@ -132,15 +132,17 @@ class Drawing:
         box, mask = around(drawn, face)
         cut = drawn.crop(box)
         side = max(self.server.family.multiple_px * 4, self.engine.size_px // 2)
+        shown = tuple(self._sent(self._face(each)) for each in person.pictures[:1])
+        (name,) = self._called([len(shown)], self.server.family.first_reference)
         one = replace(
             asked,
-            prompt=person.prompt or f"a photo of {words.TRAINED}",
+            prompt=f"a photo of {name}",
             seed=seed,
             width=side,
             height=side,
             image=cut.resize((side, side), Image.Resampling.LANCZOS),
             mask=mask.crop(box).resize((side, side)),
-            references=tuple(self._sent(self._face(each)) for each in person.pictures[:1]),
+            references=shown,
             strength=REPAIR_STRENGTH,
         )
         made = self.server.alone(one, person, tell).resize(cut.size, Image.Resampling.LANCZOS)
@@ -162,7 +164,8 @@ class Drawing:
         is_masked = request.mask_image is not None
         number = len(references) + 2
         said = request.prompt if style is None else borrowing.repointed(request.prompt, number)
-        prompt = words.named(said, self._called(counts, 1 if is_masked else 2))
+        first = self.server.family.first_reference if is_masked else 2
+        prompt = words.named(said, self._called(counts, first))
         if style is not None:
             references = [*references, self._sent(pictures.read(style))]
         if self.is_instructed:

@@ -164,11 +164,12 @@ class ProductionEngine:
             raise EngineError("no_video", f"{self.description.title} makes no clips.")
         if len(adapters) > 1:
             raise EngineError("too_many_people", "A clip shows one person.")
+        people = [files.read(data, family=self.warm.weights.family) for data in adapters]
+        person = people[0] if people else None
         still = self._still(request, adapters, seed, on_step)
         frames = self.warm.with_room(
-            lambda: clips.filmed(self.warm, request, still, seed=seed, on_step=on_step)
+            lambda: clips.filmed(self.warm, request, still, person, seed=seed, on_step=on_step)
         )
-        people = [files.read(data, family=self.warm.weights.family) for data in adapters]
         known = [self.faces.know(each.pictures) if self.faces else None for each in people]
         return clips.clip(request, frames, seed, self.faces, [one for one in known if one])
 

@@ -82,13 +82,13 @@ class Lesson:
         family = FAMILIES[warm.weights.family]
         asked = self._asked(references, family.multiple_px, fast=bool(person.views))
         shown = list(references)
+        in_context = family.always_in_context or bool(person.views and family.context)
+        name = words.shown([1 if in_context else 0], 1)[0]
+        asked = replace(asked, context=in_context, prompt=f"a photo of {name}")
         if person.views:
-            in_context = family.context is not None
-            name = words.shown([1 if in_context else 0], 1)[0]
             shown, captions = _with_views(references, person.views, name)
-            prompt = f"a photo of {name}"
-            asked = replace(asked, context=in_context, prompt=prompt, captions=captions)
-        others = self._others(asked.prior_prompt) if not person.views else []
+            asked = replace(asked, captions=captions)
+        others = [] if in_context or person.views else self._others(asked.prior_prompt)
         warm.unload()  # text encoder, VAE and denoiser are loaded one after the other, on their own
         path = train(
             warm.weights.family,

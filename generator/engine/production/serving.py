@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from generator.engine.interface import Canceled, EngineError
-from generator.engine.production.families import Asked, Family, Tell
+from generator.engine.production.families import Asked, Family, Tell, Wan
 from generator.engine.production.lora_slots import Garment, Wardrobe
 from generator.engine.production.person import Person
 from generator.engine.production.regions import Layout
@@ -49,6 +51,14 @@ class Server:
         """One picture, the same whatever else is asked for."""
         with self.wardrobe.wearing([self.garment(person)]):
             return self.family.draw([asked], tell)[0]
+
+    def filmed(
+        self, asked: Asked, person: Person | None, *, frames: int, tell: Tell
+    ) -> NDArray[np.uint8]:
+        """(frames, H, W, 3), by a family of clips."""
+        assert isinstance(self.family, Wan)
+        with self.wardrobe.wearing([self.garment(person)]):
+            return self.family.film(asked, frames=frames, tell=tell)
 
     def together(
         self, asked: Asked, people: Sequence[Person], layout: Layout, tell: Tell

@@ -74,10 +74,7 @@ class Warm:
 
     @property
     def film(self) -> Wan:
-        """Both stay where both fit; else the pictures' weights make room."""
-        if not self.weights.video:
-            assert isinstance(self.base, Wan)
-            return self.base
+        """Another row's; both stay where both fit, else the pictures' weights make room."""
         if self._film is None:
             folder = self.folder(self.filmed.render, VIDEO)
             if self.device.type == "cuda" and self._crowded():

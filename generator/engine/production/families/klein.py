@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers import Flux2KleinInpaintPipeline
@@ -27,6 +27,8 @@ LEAST_STEPS = 2  # an inpainting keeps at least that many of a distilled model's
 
 class Klein(Family):
     """Flux2KleinPipeline; reads the layers (9, 18, 27) of its text encoder, the pipeline's own."""
+
+    first_reference: ClassVar[int] = 1  # an inpainting looks at nothing else
 
     @cached_property
     def inpainting(self) -> Any:

@@ -100,10 +100,17 @@ def _encode(
     captions = list(recipe.captions or [recipe.prompt] * len(given.references))
     captions += [recipe.prior_prompt] * len(given.prior)
     prompts = list(dict.fromkeys(captions))
-    words = {name: x.cpu() for name, x in family.words(base, prompts, recipe, where).items()}
+    shown = pictures.read(given.references[0])
+    square = ImageOps.fit(shown, (min(shown.size),) * 2)
+    read = family.words(base, prompts, square, recipe, where)
+    words = {name: x.cpu() for name, x in read.items()}
     mean, spread = (x.float().cpu() for x in family.posterior(base, pixels, where))
-    if recipe.context and family.context:
-        words["context"] = family.context(mean[:1]).repeat(len(prompts), 1, 1)
+    if family.context and recipe.context:
+        side, beside = family.context_px(recipe), mean[:1]
+        if side != recipe.size_px:
+            larger = _pixels(given.references[0], side)
+            beside = family.posterior(base, larger, where)[0].float().cpu()
+        words["context"] = family.context(beside).repeat(len(prompts), 1, 1)
     for values in (mean, spread, *words.values()):
         if not torch.isfinite(values).all():
             raise EngineError("not_finite", "The base model reads numbers that are none.")

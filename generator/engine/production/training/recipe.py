@@ -48,7 +48,7 @@ class TrainingRecipe:
     prior_prompt: str = "a photo of a person"
     prior_weight: float = 1.0
     size_px: int = 512
-    prompt_tokens: int = 512  # klein reads that many, padded; fewer is faster and not the same
+    prompt_tokens: int = 512  # as klein and Wan read, padded; fewer is faster and not the same
     seed: int = 0
     context: bool = False  # the first picture stands beside what is learnt, as when it is drawn
     keep_at: tuple[int, ...] = ()  # steps whose adapter is kept beside the last

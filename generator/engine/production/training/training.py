@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -54,6 +55,8 @@ def train(
     "out_of_memory".
     """
     row = FAMILIES[family] if isinstance(family, str) else family
+    if row.always_in_context:
+        recipe = replace(recipe, context=True)
     check(recipe, references=len(references), multiple_px=row.multiple_px, prior=len(prior))
     on = torch.device(device)
     where = Where(on, dtype or (torch.float32 if on.type == "cpu" else torch.bfloat16))
