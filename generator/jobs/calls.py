@@ -36,11 +36,9 @@ def of_training(training: Training) -> TrainCall:
 
 
 def _tier(training: Training) -> Tier:
-    """Not every engine makes views of somebody: "fast" is then a training of the photos."""
-    if training.tier == "instant":
-        return "instant"
-    makes_views = "fast" in registry.describe(training.engine).tiers
-    return "fast" if training.tier == "fast" and makes_views else "trained"
+    """Not every engine makes views of somebody or looks at them: others learn the photos."""
+    tiers = registry.describe(training.engine).tiers
+    return next((tier for tier in tiers if tier == training.tier), "trained")
 
 
 def _recipe(training: Training) -> Recipe:

@@ -121,7 +121,7 @@ def _installed(
     denoiser = course.family.denoiser(base, where)
     if rung.checkpointing:
         denoiser.enable_gradient_checkpointing()  # type: ignore[operator]
-        denoiser.train()  # as diffusers asks; no layer of these two behaves otherwise for it
+        denoiser.train()  # as diffusers asks; no layer of these bases behaves otherwise for it
     lora = FlatLora(denoiser, course.family.layers(denoiser), course.recipe.rank)
     if rung.fp8:
         denoiser.enable_layerwise_casting(  # type: ignore[operator]
