@@ -312,7 +312,9 @@ def test_only_views_of_that_model_can_be_rejected(trained: PortraitModel) -> Non
 
 
 @pytest.mark.django_db
-def test_an_engine_that_makes_no_views_or_sees_none_learns_the_photos(trained: PortraitModel) -> None:
+def test_an_engine_that_makes_no_views_or_sees_none_learns_the_photos(
+    trained: PortraitModel,
+) -> None:
     asked = rows.training(trained)
     for tier, engine, wanted in (
         ("fast", "klein", "fast"), ("fast", "miniature", "trained"),
