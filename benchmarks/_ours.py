@@ -10,7 +10,9 @@ from pathlib import Path
 from generator.engine.child import gc_paused
 
 with gc_paused():  # as the engine's process does
-    from generator.engine.production.training import TrainingRecipe, train
+    from generator.engine.production.training import FAMILIES, TrainingRecipe, train
+
+    FAMILIES[sys.argv[1]]  # imports what that base consists of
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -20,10 +21,11 @@ from safetensors.torch import save
 from accounts.models import User
 from generator.assets.models import Asset
 from generator.engine import registry
-from generator.engine.production import weights
+from generator.engine.production import bench, weights
+from generator.engine.production.learning import STEPS
 from generator.jobs.models import Generation
 from studio import checks
-from tests import hub, rows, servers, tiny_checkpoints
+from tests import hub, production_parts, rows, servers, trainer_parts
 
 KLEIN = registry.weights_of("klein")
 SDXL = registry.weights_of("sdxl")
@@ -248,14 +250,24 @@ def test_what_may_not_be_sold_does_not_start(tmp_path: Path, command: tuple[str,
 
 
 # --- measuring -----------------------------------------------------------------------
-def test_a_bench_on_a_processor_says_what_it_measured(tmp_path: Path) -> None:
-    folder = tiny_checkpoints.klein(tmp_path / "klein")
-    done = engines(
-        "bench", "klein", "--size", "64", ENGINE_IMAGE="klein", ENGINE_WEIGHTS=str(folder)
-    )
-    assert "FLUX.2 klein 4B on CPU, 64 px" in done.stdout, done.stderr
-    assert "s a picture, peak no card" in done.stdout
-    assert "TFLOP/s measured" in done.stdout
+@pytest.mark.parametrize(
+    ("name", "kind"), [("klein", "image"), ("enhance", "enhance"), ("qwen-edit", "edit")]
+)
+def test_a_bench_on_a_processor_says_what_it_measured(
+    name: str, kind: str, monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
+) -> None:
+    folder = production_parts.make("klein" if name == "enhance" else name, tmp_path / name)
+    monkeypatch.setattr(bench, "ROUNDS", 1)
+    settings.ENGINE_IMAGE, settings.ENGINE_WEIGHTS = name, str(folder)
+    out = io.StringIO()
+    with trainer_parts.small_pictures():
+        call_command("engines", "bench", name, "--size", "64", stdout=out)
+    said = out.getvalue()
+    assert f"on CPU, {kind}, 64 px" in said
+    assert "s a picture, peak no card" in said
+    assert "TFLOP/s measured" in said
+    learns = f"{STEPS} steps of" in said and ", 64 px, peak no card" in said
+    assert learns == (name != "enhance")
 
 
 # --- the page ------------------------------------------------------------------------

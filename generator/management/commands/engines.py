@@ -19,7 +19,7 @@ from generator.engine.registry import Weights
 PARTS = {
     "pull": "fetch the weights",
     "check": "read every file of them",
-    "bench": "seconds a picture, peak memory, share of the chip's rate",
+    "bench": "seconds a picture and a training, peak memory, share of the chip's rate",
 }
 
 
@@ -87,21 +87,25 @@ class Command(BaseCommand):
         self.stdout.write(f"  {weights.pull(source)}")
 
     def bench(self, engine: Description, size_px: int | None) -> None:
-        if "image" not in engine.kinds:
+        if not {"image", "enhance"} & set(engine.kinds):
             raise CommandError(f"{engine.title} draws no pictures by itself.")
         own = settings.ENGINE_WEIGHTS if engine.name == settings.ENGINE_IMAGE else ""
         loaded = registry.load(engine.name, weights=Path(own) if own else None)
         # Torch is imported here only: every other part of this command is quick without it.
-        found = importlib.import_module("generator.engine.production.bench").measure(
-            loaded, size_px=size_px
-        )
-        peak = f"{found.peak_gb:.1f} GB" if found.peak_gb is not None else "no card"
-        self.stdout.write(f"{engine.title} on {found.device}, {found.size_px} px")
-        self.stdout.write(f"  {found.image_s:.2f} s a picture, peak {peak}")
+        bench = importlib.import_module("generator.engine.production.bench")
+        found = bench.measure(loaded, size_px=size_px)
+        self.stdout.write(f"{engine.title} on {found.device}, {found.kind}, {found.size_px} px")
+        self.stdout.write(f"  {found.image_s:.2f} s a picture, peak {_peak(found.peak_gb)}")
         self.stdout.write(
             f"  {found.tflop:.3g} TFLOP a picture, {found.mfu:.0%} of "
             f"{found.chip_tflops:.3g} TFLOP/s measured"
         )
+        if "trained" in engine.tiers:
+            learnt = bench.measure_training(loaded, size_px=size_px)
+            self.stdout.write(
+                f"  {learnt.training_s:.0f} s a training of {learnt.steps} steps of "
+                f"{learnt.step_s:.3f} s, {learnt.size_px} px, peak {_peak(learnt.peak_gb)}"
+            )
 
     def look_at(self, engine: Description, found: Weights, *, hashes: bool) -> None:
         wrong = [f"Install {name}." for name in weights.missing_packages(engine.needs)]
@@ -116,6 +120,10 @@ class Command(BaseCommand):
         if wrong:
             raise CommandError(f"{engine.title} cannot be used yet.")
         self.stdout.write(f"{engine.title} is complete.")
+
+
+def _peak(gigabytes: float | None) -> str:
+    return "no card" if gigabytes is None else f"{gigabytes:.1f} GB"
 
 
 def _folder(engine: Description, found: Weights, source: registry.Source) -> Path | None:

@@ -57,6 +57,7 @@ class Family:
     multiple_px: ClassVar[int] = 16  # what sides are rounded to
     batches: ClassVar[bool] = True  # whether rows of one call may differ
     is_instructed: ClassVar[bool] = True  # follows words about the pictures it is shown
+    starts_from_nothing: ClassVar[bool] = True  # else from a person or a picture
     first_reference: ClassVar[int] = 2  # its number beside a picture that is changed in part
     prompt_tokens: ClassVar[int] = 512  # klein reads that many, padded; trainings as well
     looks: bool = True  # whether it can look at pictures of people

@@ -25,6 +25,7 @@ class QwenEdit(Family):
     """QwenImageEditPlusPipeline: one row a call, and never without a picture to look at."""
 
     batches: ClassVar[bool] = False
+    starts_from_nothing: ClassVar[bool] = False
 
     @classmethod
     def options(cls, folder: Path, plan: Plan) -> dict[str, Any]:
