@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,9 @@ def between(batch: Batch) -> Tensor:
 
 def even(level: Tensor, noises: Tensor, recipe: TrainingRecipe) -> Tensor:
     return torch.ones_like(level)  # by how often a level is drawn instead
+
+
+flowing = partial(Family, noises=no_noises, level=flow_level, weight=even)
 
 
 def still(vae: Any, pixels: Tensor, where: Where) -> tuple[Tensor, Tensor]:

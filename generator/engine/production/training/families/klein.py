@@ -18,13 +18,10 @@ from generator.engine.production.training import attention
 from generator.engine.production.training.families.base import (
     HERE,
     Batch,
-    Family,
     Where,
     Words,
     between,
-    even,
-    flow_level,
-    no_noises,
+    flowing,
     part,
 )
 from generator.engine.production.training.recipe import TrainingRecipe
@@ -120,7 +117,7 @@ def _text_ids(size: int, length: int, device: torch.device) -> Tensor:
     return Flux2KleinPipeline._prepare_text_ids(torch.empty(size, length, 1)).to(device)
 
 
-ROW = Family(
+ROW = flowing(
     name="klein",
     prefix="transformer",
     multiple_px=16,
@@ -132,9 +129,6 @@ ROW = Family(
     words=_words,
     posterior=_posterior,
     denoiser=_denoiser,
-    noises=no_noises,
-    level=flow_level,
     wrong=_wrong,
-    weight=even,
     context=_tokens,
 )

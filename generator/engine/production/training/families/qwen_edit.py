@@ -17,13 +17,10 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from generator.engine.production.reader import Reader
 from generator.engine.production.training.families.base import (
     Batch,
-    Family,
     Where,
     Words,
     between,
-    even,
-    flow_level,
-    no_noises,
+    flowing,
     part,
     still,
 )
@@ -96,7 +93,7 @@ def _wrong(transformer: nn.Module, batch: Batch, noises: Tensor) -> Tensor:
     return side[:, :, 0].float() - (batch.noise - batch.latents)
 
 
-ROW = Family(
+ROW = flowing(
     name="qwen_edit",
     prefix="transformer",
     multiple_px=16,
@@ -104,10 +101,7 @@ ROW = Family(
     words=_words,
     posterior=_posterior,
     denoiser=_denoiser,
-    noises=no_noises,
-    level=flow_level,
     wrong=_wrong,
-    weight=even,
     context=_tokens,
     context_px=_context_px,
     always_in_context=True,

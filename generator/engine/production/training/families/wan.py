@@ -15,13 +15,10 @@ from transformers import AutoTokenizer, UMT5EncoderModel
 from generator.engine.production.training.families.base import (
     HERE,
     Batch,
-    Family,
     Where,
     Words,
     between,
-    even,
-    flow_level,
-    no_noises,
+    flowing,
     part,
     still,
 )
@@ -66,7 +63,7 @@ def _wrong(transformer: nn.Module, batch: Batch, noises: Tensor) -> Tensor:
     return guess[:, :, 0].float() - (batch.noise - batch.latents)
 
 
-ROW = Family(
+ROW = flowing(
     name="wan",
     prefix="transformer",
     multiple_px=32,
@@ -74,8 +71,5 @@ ROW = Family(
     words=_words,
     posterior=_posterior,
     denoiser=_denoiser,
-    noises=no_noises,
-    level=flow_level,
     wrong=_wrong,
-    weight=even,
 )
