@@ -14,6 +14,10 @@ PACKAGES := chromium postgresql redis-server libegl1 libgl1
 # Two files of tests at a time; a browser, a studio and its engine are processes of their own.
 # Their order is that of tests/conftest.py.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# What fails is run once more, alone: beside another file, on two cores, a page may come late. Both
+# runs are printed, and what fails twice fails.
+AGAIN := --last-failed --last-failed-no-failures none
+ON_SERVERS := "database and not (engine or browser or live)"
 
 .PHONY: run demo test lint bench system
 .DEFAULT_GOAL := run
@@ -25,8 +29,9 @@ demo: .venv/installed  ## learn the face on PHOTO (or an invented one), draw it 
 	@exec $(BIN)/python -m generator.engine.demo --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
 
 test: .venv/installed-dev system  ## everything on SQLite, then what stores rows on PostgreSQL + Redis
-	$(BIN)/python -m pytest $(TWO)
-	$(BIN)/python -m tests.servers -- $(BIN)/python -m pytest $(TWO) -m "database and not (engine or browser or live)"
+	$(BIN)/python -m pytest $(TWO) || $(BIN)/python -m pytest $(AGAIN)
+	$(BIN)/python -m tests.servers -- $(BIN)/python -m pytest $(TWO) -m $(ON_SERVERS) || \
+		$(BIN)/python -m tests.servers -- $(BIN)/python -m pytest $(AGAIN) -m $(ON_SERVERS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
