@@ -71,8 +71,10 @@ def small_pictures(side: int = 64) -> Iterator[None]:
     """Qwen's pipeline enlarges whatever it looks at to a megapixel: here, half a minute each."""
     before = qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE
     qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE = side**2, 56**2
-    yield
-    qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE = before
+    try:
+        yield
+    finally:
+        qwen_pipeline.VAE_IMAGE_SIZE, qwen_pipeline.CONDITION_IMAGE_SIZE = before
 
 
 @small_pictures()
