@@ -104,7 +104,7 @@ def _on_rung(
 ) -> Path:
     with _installed(course, base, where, rung) as (denoiser, lora):
         if compiled:
-            denoiser.compile_repeated_blocks(fullgraph=True)  # type: ignore[operator]
+            denoiser.compile()
         noises = course.family.noises(base, where)
         trainer = Trainer(course, denoiser, lora, found, noises, rung)
         _run(trainer, watch)
