@@ -279,9 +279,10 @@ def measure(case: Case, *, compiled: bool) -> dict[str, float]:
         f"{took:.1f} s ({steps} steps) of {theirs_s:.1f} s to the same loss")  # fmt: skip
     if compiled:
         quick = in_turns(case, compiled=True)
-        say("compiled", quick[1] / quick[0], COMPILED_WANTED[case.name],
-            f"{quick[1]:.1f} of {quick[0]:.1f} ms, loss {held_out(case, quick[3]):.4f}")  # fmt: skip
         found["compiled_ratio"] = quick[1] / quick[0]
+        loss = held_out(case, quick[3])
+        say("compiled", found["compiled_ratio"], COMPILED_WANTED[case.name],
+            f"{quick[1]:.1f} of {quick[0]:.1f} ms, loss {loss:.4f}")  # fmt: skip
     return found
 
 
