@@ -105,10 +105,12 @@ class Official(ABC):
         self.options = options
         self.accelerator = Accelerator(
             gradient_accumulation_steps=1,
-            mixed_precision="no",
+            mixed_precision=options.precision,
             project_config=ProjectConfiguration(project_dir=options.out),
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
+        self.dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
+        self.device = self.accelerator.device
         set_seed(options.seed)
         self.prepare(Pictures(folder, options.size, options.batch))
         self.progress = tqdm(range(options.steps), disable=True)
@@ -194,10 +196,11 @@ class OfficialSdxl(Official):
         unet = self.part(UNet2DConditionModel, "unet")
         for part in (self.vae, unet, *encoders):
             part.requires_grad_(False)
-            part.to(self.accelerator.device, dtype=torch.float32)
+            part.to(self.device, dtype=torch.float32 if part is self.vae else self.dtype)
         self.embeds, self.pooled = self._words(tokenizers, encoders)
         size = self.options.size
-        self.time_ids = torch.tensor([[size, size, 0, 0, size, size]]).to(dtype=torch.float32)
+        time_ids = torch.tensor([[size, size, 0, 0, size, size]])
+        self.time_ids = time_ids.to(self.device, dtype=self.dtype)
         self.encoders = encoders
         del tokenizers
         gc.collect()
@@ -214,7 +217,7 @@ class OfficialSdxl(Official):
                 truncation=True,
                 return_tensors="pt",
             ).input_ids
-            found = encoder(ids, output_hidden_states=True, return_dict=False)
+            found = encoder(ids.to(self.device), output_hidden_states=True, return_dict=False)
             pooled = found[0]
             hidden.append(found[-1][-2])
         return torch.concat(hidden, dim=-1), pooled.view(1, -1)
@@ -225,6 +228,7 @@ class OfficialSdxl(Official):
     def loss(self, batch: dict[str, Any]) -> Tensor:
         pixels = batch["pixel_values"].to(dtype=self.vae.dtype)
         latents = self.vae.encode(pixels).latent_dist.sample() * self.vae.config.scaling_factor
+        latents = latents.to(self.dtype)
         noise = torch.randn_like(latents)
         size = latents.shape[0]
         steps = self.scheduler.config.num_train_timesteps
@@ -252,7 +256,7 @@ class OfficialKlein(Official):
         encoder = self.part(Qwen3ForCausalLM, "text_encoder")
         for part in (vae, transformer, encoder):
             part.requires_grad_(False)
-            part.to(self.accelerator.device, dtype=torch.float32)
+            part.to(self.device, dtype=self.dtype)
         pipe = Flux2KleinPipeline.from_pretrained(
             self.base, vae=None, transformer=None, scheduler=None,
             tokenizer=tokenizer, text_encoder=encoder,
@@ -261,7 +265,9 @@ class OfficialKlein(Official):
             self.embeds, self.text_ids = pipe.encode_prompt(
                 self.options.prompt, max_sequence_length=self.options.tokens
             )  # with the layers the pipeline reads; the script's own choice differs
-            self.latents = [vae.encode(x[None]).latent_dist.mode() for x in data.pixels]
+            seen = [x[None].to(self.device, self.dtype) for x in data.pixels]
+            self.latents = [vae.encode(x).latent_dist.mode() for x in seen]
+        self.centre, self.spread = self.centre.to(seen[0]), self.spread.to(seen[0])
         self.pipe = pipe.to("cpu")
         del vae, encoder, tokenizer
         free_memory()
@@ -271,8 +277,8 @@ class OfficialKlein(Official):
         return self.model.parameters()
 
     def _sigmas(self, timesteps: Tensor, n_dim: int, dtype: torch.dtype) -> Tensor:
-        sigmas = self.scheduler.sigmas.to(dtype=dtype)
-        schedule = self.scheduler.timesteps
+        sigmas = self.scheduler.sigmas.to(self.device, dtype=dtype)
+        schedule = self.scheduler.timesteps.to(self.device)
         indices = [(schedule == t).nonzero().item() for t in timesteps]
         sigma = sigmas[indices].flatten()
         while len(sigma.shape) < n_dim:
@@ -286,11 +292,11 @@ class OfficialKlein(Official):
         latents = torch.cat([self.latents[index] for index in indices], dim=0)
         latents = Flux2KleinPipeline._patchify_latents(latents)
         latents = (latents - self.centre) / self.spread
-        ids = Flux2KleinPipeline._prepare_latent_ids(latents)
+        ids = Flux2KleinPipeline._prepare_latent_ids(latents).to(self.device)
         noise = torch.randn_like(latents)
         chances = compute_density_for_timestep_sampling("none", batch_size=len(latents))
         at = (chances * self.scheduler.config.num_train_timesteps).long()
-        timesteps = self.scheduler.timesteps[at]
+        timesteps = self.scheduler.timesteps[at].to(self.device)
         sigmas = self._sigmas(timesteps, latents.ndim, latents.dtype)
         noisy = (1.0 - sigmas) * latents + sigmas * noise
         packed = Flux2KleinPipeline._pack_latents(noisy)
@@ -339,6 +345,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--tokens", type=int, default=64)
     found.add_argument("--seed", type=int, default=0)
     found.add_argument("--prompt", default="a photo of the person")
+    found.add_argument("--precision", choices=("no", "bf16"), default="no")
     found.add_argument("--out", type=Path, required=True)
     return found
 
