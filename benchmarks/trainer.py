@@ -251,9 +251,9 @@ def measure(case: Case, *, compiled: bool) -> dict[str, float]:
     official_ms, ours_ms, theirs, mine = step(case)
     losses = held_out(case, theirs), held_out(case, mine)
     plain = held_out(case, {})
-    makers = [official_command] * case.rounds + [our_command] * case.rounds
+    makers = [official_command, our_command] * case.rounds  # in turns, as steps
     starts = [child(make(case, 1)) for make in makers]
-    halves = starts[: case.rounds], starts[case.rounds :]
+    halves = starts[::2], starts[1::2]
     startups = [min(cpu for cpu, _ in half) for half in halves]
     tiny = [min(peak for _, peak in half) for half in halves]
     heavy = dataclasses.replace(case, base=case.heavy)
