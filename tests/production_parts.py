@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from transformers import PreTrainedTokenizerBase
 
 from generator.engine import pictures, registry
 from generator.engine.interface import (
@@ -44,6 +45,20 @@ def short_prompts() -> Iterator[None]:
 def small_pictures() -> Iterator[None]:
     with trainer_parts.small_pictures(SIDE):
         yield
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whatever tokenizers are given."""
+    found: list[str] = []
+    call = PreTrainedTokenizerBase.__call__
+
+    def listening(self: object, text: object = None, *args: object, **more: object) -> object:
+        found.extend([text] if isinstance(text, str) else list(text or []))  # type: ignore[call-overload]
+        return call(self, text, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PreTrainedTokenizerBase, "__call__", listening)
+    return found
 
 
 def make(name: str, folder: Path) -> Path:

@@ -29,10 +29,15 @@ from generator.engine.production.likeness import (
     _onto,
     assigned,
 )
-from tests import tiny_checkpoints
-from tests.production_parts import short_prompts  # noqa: F401  a fixture
+from tests import production_parts, tiny_checkpoints
+from tests.production_parts import (
+    make,
+    short_prompts,  # noqa: F401  a fixture
+    small_pictures,  # noqa: F401  a fixture
+)
 
 pytestmark = pytest.mark.engine
+heard = production_parts.heard
 BOX = (0.0, 0.0, 10.0, 10.0)
 FILES = Path(__file__).parent / "data" / "faces"
 PX = 32  # of a face, and of the grid they lie on
@@ -207,3 +212,20 @@ def test_of_a_group_each_face_is_repainted_and_nothing_else(klein: ProductionEng
     assert changed[PX + 8 : 2 * PX - 8, PX + 8 : 2 * PX - 8].mean() > 0.9
     assert changed[PX + 8 : 2 * PX - 8, 3 * PX + 8 : 4 * PX - 8].mean() > 0.9
     assert not changed[:, 6 * PX :].any()
+
+
+@pytest.mark.parametrize(("name", "number"), [("klein", 1), ("qwen-edit", 2)])
+def test_who_is_repainted_is_called_by_the_number_they_have_there(
+    name: str, number: int, heard: list[str], tmp_path: Path
+) -> None:
+    engine = registry.load(
+        name,
+        weights=make(name, tmp_path / name),
+        detector=FILES / "detector.onnx",
+        embedder=FILES / "embedder.onnx",
+    )
+    assert isinstance(engine, ProductionEngine)
+    drawing = Drawing(engine.warm.server, engine.description, engine.faces)
+    cast = engine._cast(GenerateRequest("image", ""), [learnt(engine, n) for n in (2, 1)])
+    drawing._repaired(scene(1, 2), Asked("x", 1, 288, 96, 4, 1.0), cast, 1, telling(None, 0))
+    assert any(f"a photo of the person of image {number}" in text for text in heard)

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import PreTrainedTokenizerBase
 
 from generator.engine import film, pictures, registry
 from generator.engine.interface import (
@@ -29,7 +28,7 @@ from generator.engine.process import EngineProcess
 from generator.engine.production import person
 from generator.engine.production.engine import ProductionEngine
 from generator.engine.production.families import Klein
-from tests import tiny_checkpoints, trainer_parts
+from tests import production_parts, tiny_checkpoints, trainer_parts
 from tests.production_parts import (
     ENGINES,
     SHORT,
@@ -49,6 +48,7 @@ from tests.production_parts import (
 )
 
 pytestmark = pytest.mark.engine
+heard = production_parts.heard
 
 
 @pytest.fixture(scope="module")
@@ -176,20 +176,6 @@ def test_two_people_are_drawn_from_the_pictures_of_both(
     found = [drawn(engine, request, people) for people in ([a, b], [a, c], [b, a])]
     assert len(set(found)) == 3
     assert code_of(lambda: engine.generate(request, [a] * 5)) == "too_many_people"
-
-
-@pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Whatever tokenizers are given."""
-    found: list[str] = []
-    call = PreTrainedTokenizerBase.__call__
-
-    def listening(self: object, text: object = None, *args: object, **more: object) -> object:
-        found.extend([text] if isinstance(text, str) else list(text or []))  # type: ignore[call-overload]
-        return call(self, text, *args, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(PreTrainedTokenizerBase, "__call__", listening)
-    return found
 
 
 @pytest.mark.parametrize("name", ENGINES)
