@@ -7,9 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from generator.engine.child import gc_paused
+from generator.engine import garbage
 
-with gc_paused():  # as the engine's process does
+with garbage.paused():  # as the engine's process does
     from generator.engine.production.training import FAMILIES, TrainingRecipe, train
 
     FAMILIES[sys.argv[1]]  # imports what that base consists of

@@ -7,9 +7,7 @@ processes: ("call", Call), ("cancel",) come in, the ones of `_Outbox` go out.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import gc
 import os
 import queue
 import resource
@@ -18,12 +16,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from generator.engine import registry
+from generator.engine import garbage, registry
 from generator.engine.interface import (
     AnimateCall,
     Call,
@@ -134,7 +131,7 @@ def _load(session: _Session, settings: Settings) -> Engine:
     start = time.perf_counter()
     weights = Path(settings.weights) if settings.weights else None
     detector, embedder = (Path(name) if name else None for name in settings.face_files)
-    with gc_paused():
+    with garbage.paused():
         engine = registry.load(
             settings.engine,
             weights=weights,
@@ -145,16 +142,6 @@ def _load(session: _Session, settings: Settings) -> Engine:
     session.pipe.send(("loaded", time.perf_counter() - start))
     session.step(Step("load", 1, 1))
     return engine
-
-
-@contextlib.contextmanager
-def gc_paused() -> Iterator[None]:
-    """What is made here stays: looking for garbage in it is a fifth of what imports cost."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _answer(engine: Engine, call: Call, session: _Session) -> Result:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from diffusers import DiffusionPipeline, PipelineQuantizationConfig
 from PIL import Image
 from torch import Tensor, nn
 
+from generator.engine import garbage
 from generator.engine.interface import Description, EngineError
 from generator.engine.production.memory import Plan
 from generator.engine.production.regions import Box
@@ -172,7 +172,7 @@ class Family:
         self.pipe.remove_all_hooks()
         self._prompts.clear()
         self.pipe = None
-        gc.collect()
+        garbage.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
