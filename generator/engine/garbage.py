@@ -1,7 +1,8 @@
 """Python's search for garbage, kept away from what stays.
 
 Imports and loaded models are some 500,000 objects, and every full search walks through all of
-them: half a second each, a tenth of what it costs to start an engine.
+them: half a second each, a tenth of what it costs to start an engine. So it is searched once,
+which frees 9 MB, and never again but on purpose.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ def paused() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()
         gc.freeze()
         gc.enable()
 
