@@ -86,6 +86,7 @@ _FRAMES: Final = (
     "a portrait of {}", "portrait of {}", "a photo of {}", "{}", "a picture of {}", "photo of {}",
 )  # fmt: skip
 _KEEP: Final = 0.72  # the share of clauses that stay when some are dropped
+_SHORT: Final = 0.3  # how often a caption has one to three clauses, as most prompts do
 _NEGATIVE: Final = 0.08  # how often a caption says what is not there
 
 
@@ -105,7 +106,9 @@ def scene_caption(shot: Shot, rng: random.Random) -> str:
 
 
 def _kept(clauses: list[str], rng: random.Random, *, drop: bool) -> list[str]:
-    if drop:
+    if drop and rng.random() < _SHORT:
+        clauses = rng.sample(clauses, min(len(clauses), rng.randint(1, 3)))
+    elif drop:
         share = rng.choice((_KEEP, 0.95, 0.4))
         clauses = [clause for clause in clauses if rng.random() < share]
     rng.shuffle(clauses)

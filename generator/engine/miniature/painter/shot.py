@@ -15,6 +15,7 @@ _CATEGORIES: Final = {
     "pose": ("pose", words.POSES),
 }  # fmt: skip
 TURN: Final = 0.4  # radians of a turned head
+POSE_TURNS: Final = dict(zip(words.POSES, (0, -1, 1), strict=True))  # in units of TURN
 _JITTER: Final = 0.012  # of the picture's side
 _NOISE: Final = 0.03  # radians
 
@@ -45,7 +46,7 @@ class Shot:
             expression=rng.choice(words.EXPRESSIONS),
             light=rng.choice(words.LIGHTS),
             pose=pose,
-            yaw=TURN * (0, -1, 1)[words.POSES.index(pose)] + rng.uniform(-_NOISE, _NOISE),
+            yaw=TURN * POSE_TURNS[pose] + rng.uniform(-_NOISE, _NOISE),
             shift_x=rng.uniform(-_JITTER, _JITTER),
             shift_y=rng.uniform(-_JITTER, _JITTER),
         )
