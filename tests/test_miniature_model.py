@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from generator.engine.miniature.autoencoder import PatchAutoencoder
 from generator.engine.miniature.base import WEIGHTS, Base, load_base
 from generator.engine.miniature.conditioning import IDENTITY_TOKENS, encode_prompts
 from generator.engine.miniature.evaluate import Case, case_of, conditioning_gap, retrieval
 from generator.engine.miniature.make.export import MOST_BYTES, folder_bytes
-from generator.engine.miniature.make.loop import Training
 from generator.engine.miniature.make.pictures import PEOPLE, READER
 
 
@@ -104,17 +100,3 @@ def test_the_codec_gives_back_what_its_components_span() -> None:
 
 def test_the_reader_never_sees_a_person_of_the_base_model() -> None:
     assert PEOPLE.first + PEOPLE.people <= READER.first
-
-
-def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    file, model = tmp_path / "state.safetensors", nn.Linear(3, 2)
-    first = Training(model, file, seconds=60, peak=0.1)
-    for _ in range(3):
-        first.learn(model(torch.ones(4, 3)).square().mean(), 4)
-    first.save()
-    again = nn.Linear(3, 2)
-    second = Training(again, file, seconds=60, peak=0.1)
-    assert (second.step_count, second.samples) == (3, 12)
-    assert torch.equal(again.weight, model.weight)
-    assert torch.equal(second.mean[0], first.mean[0])
-    assert second.optimizer.state[again.weight]["step"] == 3

@@ -10,6 +10,7 @@ from diffusers import StableDiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
 
 from generator.engine.miniature.autoencoder import PatchAutoencoder
+from generator.engine.miniature.denoiser import Denoiser
 from generator.engine.miniature.encoders import AttributeReader, IdentityEncoder
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -37,10 +38,11 @@ def load_base(
 
     OSError where the folder is not complete.
     """
-    # Diffusers names the module of our own class but will not import it by itself.
+    # Diffusers names the modules of our own classes but will not import them by itself.
     vae = PatchAutoencoder.from_pretrained(folder, subfolder="vae", dtype=dtype)
+    unet = Denoiser.from_pretrained(folder, subfolder="unet", dtype=dtype)
     pipe = StableDiffusionPipeline.from_pretrained(
-        folder, vae=vae, dtype=dtype, local_files_only=True
+        folder, vae=vae, unet=unet, dtype=dtype, local_files_only=True
     )
     pipe.unet.set_attn_processor(AttnProcessor())  # measured faster than SDPA at 64 tokens
     pipe.set_progress_bar_config(disable=True)

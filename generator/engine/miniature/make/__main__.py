@@ -17,6 +17,7 @@ from generator.engine.miniature.make import (
     latent,
     pictures,
     reader,
+    sketch,
     text,
     words,
 )
@@ -35,7 +36,10 @@ STAGES: dict[str, tuple[float, Stage]] = {  # name: (minutes, what it does), in 
     "identity-tokens": (0, lambda folder, _: identity.write_tokens(folder)),
     "reader": (4, reader.train_reader),
     "latent-reader": (4, latent.train_latent_reader),
-    "base": (90, diffusion.train_base),
+    "means": (0, lambda folder, _: sketch.write_means(folder)),
+    "renderer": (6, sketch.train_renderer),
+    "sketch": (10, sketch.train_sketch),
+    "base": (60, diffusion.train_base),
     "decoder": (60, decoder.train_decoder),
     "export": (0, lambda folder, _: assemble.assemble(folder, WEIGHTS)),
 }

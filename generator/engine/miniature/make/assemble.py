@@ -11,6 +11,7 @@ from PIL import Image
 from generator.engine.miniature.base import GUIDANCE, STEPS, Base, load_base
 from generator.engine.miniature.captions import LABELS
 from generator.engine.miniature.conditioning import encode_prompts
+from generator.engine.miniature.denoiser import sketching
 from generator.engine.miniature.encoders import AttributeReader, IdentityEncoder
 from generator.engine.miniature.make.decoder import load_vae
 from generator.engine.miniature.make.diffusion import load_unet
@@ -42,7 +43,7 @@ def assemble(folder: Folder, target: Path) -> int:
 def take_up(folder: Folder, weights: Path, seconds: float) -> None:
     """Go on from finished weights where the work files are gone: everything but the data.
 
-    The denoiser's learning rate starts where it would be after half of a making of twice `seconds`.
+    Learning rates start where they would be after half of a making of twice `seconds`.
     """
     base = load_base(weights)
     base.pipe.tokenizer.save_pretrained(folder.path("tokenizer"))
@@ -50,6 +51,10 @@ def take_up(folder: Folder, weights: Path, seconds: float) -> None:
     base.pipe.text_encoder.save_pretrained(folder.path("text_encoder"))
     base.identity_encoder.save_pretrained(folder.path("identity_encoder"))
     base.reader.save_pretrained(folder.path("reader"))
+    begin(sketching(base.pipe.unet), folder.path("sketch.safetensors"), elapsed_s=seconds)
+    base.pipe.vae.requires_grad_(False).decoder.requires_grad_(True)
+    begin(base.pipe.vae, folder.path("decoder.safetensors"), elapsed_s=seconds)
+    sketching(base.pipe.unet).requires_grad_(False)
     begin(base.pipe.unet, folder.path("base.safetensors"), elapsed_s=seconds)
     for stage in ("codec", "text", "identity", "reader"):
         folder.path(f"done/{stage}").touch()

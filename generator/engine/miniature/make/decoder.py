@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from generator.engine.miniature.autoencoder import PatchAutoencoder
 from generator.engine.miniature.conditioning import append_identity
 from generator.engine.miniature.make.codec import load_codec, to_tensor
-from generator.engine.miniature.make.diffusion import add_noise, load_unet
+from generator.engine.miniature.make.diffusion import Pictures, add_noise, load_unet
 from generator.engine.miniature.make.loop import (
     Log,
     Training,
@@ -69,21 +69,23 @@ class Guesses:
     Sampling ends with a jump from noise of about .4 (`flow_shift`), so that is what it is given.
     """
 
-    def __init__(self, folder: Folder, ids: NDArray[np.generic]) -> None:
+    def __init__(self, folder: Folder) -> None:
         device = pick_device()
+        self.pictures = Pictures(folder)
         self.unet = load_unet(folder).to(device, memory_format=torch.channels_last)
         self.text = load_text_encoder(folder).to(device)
-        self.ids = ids
 
     @torch.no_grad()
     def of(self, latents: Tensor, rows: NDArray[np.int64]) -> Tensor:
-        """Guesses (B, 64, 8, 8) from noised latents of the pictures `rows` and their captions."""
-        device = latents.device
+        """Guesses (B, 64, 8, 8) from noised latents of the pictures `rows`, a caption of each
+        and the identity of another picture."""
+        device, pictures = latents.device, self.pictures
         sigma = torch.rand(len(latents), device=device) * 0.35 + 0.2
         noisy = add_noise(latents, torch.randn_like(latents), sigma)
-        ids = torch.from_numpy(np.asarray(self.ids[rows, 0], np.int64)).to(device)
+        ids = torch.from_numpy(pictures.full[rows, 0].astype(np.int64)).to(device)
+        who = torch.from_numpy(pictures.identity[pictures.other(rows)]).float().to(device)
         with half_precision(device):
-            prompt = append_identity(self.text(ids).last_hidden_state, None)
+            prompt = append_identity(self.text(ids).last_hidden_state, who)
             guessed: Tensor = self.unet(noisy, sigma * TRAIN_STEPS, prompt).sample
         return guessed.float()
 
@@ -103,7 +105,7 @@ def train_decoder(folder: Folder, seconds: float) -> None:
         vae, folder.path("decoder.safetensors"), seconds=seconds, peak=PEAK, average=0.995
     )
     log, rng = Log(folder.path("log/decoder.jsonl")), np.random.default_rng()
-    guesses = Guesses(folder, store.open("full_ids"))
+    guesses = Guesses(folder)
     losses: list[float] = []
     while training.running():
         rows = rng.choice(train, BATCH, replace=False)

@@ -24,9 +24,64 @@ def pick_device() -> torch.device:
 
 
 def half_precision(device: torch.device) -> AbstractContextManager[object]:
-    """bf16 autocast where the hardware multiplies it: GPUs, and CPUs with AMX (3 to 8 x)."""
-    fast = device.type == "cuda" or bool(torch.cpu._is_amx_tile_supported())
+    """bf16 autocast where the hardware multiplies it: GPUs, and CPUs with AMX or AVX-512 BF16
+    (4 to 8 x as fast as single precision)."""
+    fast = device.type == "cuda" or bool(
+        torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    )
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
+def is_matrix(weight: Tensor) -> bool:
+    """Whether it maps many features to many: what Muon is made for."""
+    return weight.ndim > 1 and min(weight.shape[:2]) >= 64
+
+
+class Matrices:
+    """Muon for matrices and convolutions, those seen as (out, in * h * w).
+
+    Its steps are orthogonal: weak directions of a gradient move as far as strong ones
+    (Jordan et al. 2024; Liu et al. 2025, arXiv:2502.16982, whose scale lets it share AdamW's rate).
+    """
+
+    def __init__(self, weights: list[nn.Parameter], rate: float) -> None:
+        self.weights = weights
+        self.flat = [nn.Parameter(flattened(weight.detach())) for weight in weights]
+        self.optimizer = (
+            torch.optim.Muon(self.flat, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+            if weights
+            else None
+        )
+
+    def step(self, rate: float) -> None:
+        """Move every matrix along its gradient."""
+        if self.optimizer is None:
+            return
+        for flat, weight in zip(self.flat, self.weights, strict=True):
+            flat.grad = None if weight.grad is None else flattened(weight.grad)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+
+    def momentum(self, weight: nn.Parameter) -> Tensor | None:
+        """What Muon remembers of a matrix, None before its first step."""
+        found = [flat for flat, own in zip(self.flat, self.weights, strict=True) if own is weight]
+        state = self.optimizer.state.get(found[0], {}) if found and self.optimizer else {}
+        momentum: Tensor | None = state.get("momentum_buffer")
+        return momentum
+
+    def resume(self, weight: nn.Parameter, momentum: Tensor) -> None:
+        """Go on with the momentum of a checkpoint."""
+        for flat, own in zip(self.flat, self.weights, strict=True):
+            if own is weight and self.optimizer:
+                self.optimizer.state[flat]["momentum_buffer"] = momentum.to(flat.device)
+
+
+def flattened(tensor: Tensor) -> Tensor:
+    """A tensor (O, I, ...) as (O, I * ...) in the order it lies in memory: a view of it."""
+    if tensor.ndim == 4 and not tensor.is_contiguous():
+        tensor = tensor.permute(0, 2, 3, 1)  # channels last
+    return tensor.reshape(len(tensor), -1)
 
 
 class Training:
@@ -46,14 +101,17 @@ class Training:
         average: float = 0.999,
         decay: float = 0.01,
         warm_up: int = 100,
+        muon: bool = False,
     ) -> None:
         self.module, self.file = module, file
         self.peak, self.average, self.warm_up = peak, average, warm_up
         self.names = [n for n, p in module.named_parameters() if p.requires_grad]
         parameters = dict(module.named_parameters())
         self.parameters = [parameters[name] for name in self.names]
+        self.matrices = Matrices([p for p in self.parameters if muon and is_matrix(p)], peak)
+        others = [p for p in self.parameters if not (muon and is_matrix(p))]
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=peak, betas=(0.9, 0.99), weight_decay=decay, fused=True
+            others, lr=peak, betas=(0.9, 0.99), weight_decay=decay, fused=True
         )
         self.mean = [p.detach().clone() for p in self.parameters]
         self.step_count, self.samples, self.before_s = 0, 0, 0.0
@@ -85,7 +143,8 @@ class Training:
             group["lr"] = self.rate()
         if math.isfinite(norm):
             self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+            self.matrices.step(self.rate())
+        self.module.zero_grad(set_to_none=True)
         self.step_count, self.samples = self.step_count + 1, self.samples + samples
         weight = 1 - min(self.average, (1 + self.step_count) / (10 + self.step_count))
         torch._foreach_lerp_(self.mean, [p.detach() for p in self.parameters], weight)
@@ -100,6 +159,8 @@ class Training:
             tensors[f"weight.{name}"], tensors[f"mean.{name}"] = weight.detach(), mean
             for moment, value in self.optimizer.state.get(weight, {}).items():
                 tensors[f"{moment}.{name}"] = value.reshape(-1) if value.ndim == 0 else value
+            if (momentum := self.matrices.momentum(weight)) is not None:
+                tensors[f"momentum.{name}"] = momentum
         counters = [self.step_count, self.samples, self.elapsed_s]
         fresh = self.file.with_suffix(".new")
         save_file(
@@ -127,12 +188,16 @@ class Training:
                         "exp_avg": state.get_tensor(f"exp_avg.{name}").to(weight.device),
                         "exp_avg_sq": state.get_tensor(f"exp_avg_sq.{name}").to(weight.device),
                     }
+                if f"momentum.{name}" in names:
+                    self.matrices.resume(weight, state.get_tensor(f"momentum.{name}"))
 
 
 def begin(module: nn.Module, file: Path, *, elapsed_s: float = 0.0) -> None:
     """Write a checkpoint to go on from that has nothing but weights."""
     tensors = {}
     for name, weight in module.named_parameters():
+        if not weight.requires_grad:
+            continue
         tensors[f"weight.{name}"] = weight.detach().clone()
         tensors[f"mean.{name}"] = weight.detach().clone()
     save_file(tensors, file, metadata={"counters": json.dumps([0, 0, elapsed_s])})

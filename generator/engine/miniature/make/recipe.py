@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
+from diffusers import DPMSolverMultistepScheduler
 from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from generator.engine.miniature.conditioning import IDENTITY_TOKENS
+from generator.engine.miniature.denoiser import Denoiser
 
 TEXT_TOKENS = 64  # T: words of a prompt, padding included
 WIDTH = 128  # D: width of text states and identity tokens
@@ -51,13 +52,13 @@ def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     return encoder
 
 
-def new_unet() -> UNet2DConditionModel:
+def new_unet() -> Denoiser:
     """An untrained denoiser: latents (B, 64, 8, 8) and prompt_embeds (B, T + K, 128)."""
-    unet = UNet2DConditionModel(
+    unet = Denoiser(
         sample_size=LATENT_SIDE,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
-        block_out_channels=(128, 128),
+        block_out_channels=(64, 64),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
@@ -68,7 +69,7 @@ def new_unet() -> UNet2DConditionModel:
         addition_embed_type="text",  # pooled words reach every layer: conditioning from step 1
         addition_embed_type_num_heads=4,
         use_linear_projection=True,
-        time_embedding_dim=256,  # 512 would spend 1.5 M weights on telling the time
+        time_embedding_dim=128,  # more would spend its weights on telling the time
         norm_num_groups=16,
     )
     unet.set_attn_processor(AttnProcessor())
