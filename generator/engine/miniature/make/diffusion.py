@@ -31,7 +31,6 @@ from generator.engine.miniature.make.words import StrangeWords, empty_ids, load_
 
 BATCH = 96
 PEAK = 1.2e-3
-JUDGED = 64  # pictures of a batch that the reader of latents looks at: it costs as much as they do
 GAP_EVERY_S = 120.0
 
 
@@ -134,7 +133,7 @@ def train_base(folder: Folder, seconds: float) -> None:
     torch.manual_seed(training.step_count)
     while training.running():
         batch = pictures.batch()
-        wanted = {name: answers[batch.rows[:JUDGED]] for name, answers in seen.items()}
+        wanted = {name: answers[batch.rows] for name, answers in seen.items()}
         losses.append(train_step(unet, text, eye, training, batch, wanted))
         now = training.elapsed_s
         if now - reported > GAP_EVERY_S:
@@ -161,7 +160,7 @@ def train_step(
 ) -> float:
     """One step on one batch; its squared error alone.
 
-    `wanted` is what the reader of latents says of the first clean ones.
+    `wanted` is what the reader of latents says of the clean ones.
     """
     device = next(unet.parameters()).device
     latents = batch.latents.to(device, memory_format=torch.channels_last)
@@ -174,7 +173,7 @@ def train_step(
             prompt = append_identity(words, batch.identity.to(device))
             sketch, _ = unet.sketch(noisy, timestep, prompt)
         clean = unet.finish(sketch, noisy, timestep, prompt)
-        judged = perceptual_loss(eye, clean[:JUDGED], wanted)
+        judged = perceptual_loss(eye, clean, wanted)
     loss = F.mse_loss(clean.float(), latents)
     training.learn(loss + judged, len(latents))
     return loss.item()

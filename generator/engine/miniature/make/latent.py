@@ -38,8 +38,15 @@ LOOKS = 12  # places each summary is gathered from
 FILE = "latent.safetensors"
 ANSWERS = 0.06  # weight in the loss
 
-# What words moved least after 1.37 million samples counts more in the samples after them.
-HARD = {"expression": 4.0, "eye_color": 3.0, "beard": 3.0, "glasses": 2.0, "age": 2.0}
+# What words move least counts more.
+HARD = {
+    "eye_color": 6.0,
+    "expression": 3.0,
+    "beard": 3.0,
+    "glasses": 3.0,
+    "hair_color": 3.0,
+    "age": 2.0,
+}
 
 
 class LatentReader(nn.Module):

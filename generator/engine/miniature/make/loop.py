@@ -38,43 +38,36 @@ def is_matrix(weight: Tensor) -> bool:
 
 
 class Matrices:
-    """Muon for matrices and convolutions, those seen as (out, in * h * w).
+    """Muon for matrices and convolutions, those seen as (out, in * h * w), by name.
 
     Its steps are orthogonal: weak directions of a gradient move as far as strong ones
     (Jordan et al. 2024; Liu et al. 2025, arXiv:2502.16982, whose scale lets it share AdamW's rate).
     """
 
-    def __init__(self, weights: list[nn.Parameter], rate: float) -> None:
+    def __init__(self, weights: dict[str, nn.Parameter], rate: float) -> None:
         self.weights = weights
-        self.flat = [nn.Parameter(flattened(weight.detach())) for weight in weights]
-        self.optimizer = (
-            torch.optim.Muon(self.flat, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
-            if weights
-            else None
+        self.flat = {n: nn.Parameter(flattened(weight.detach())) for n, weight in weights.items()}
+        self.optimizer = torch.optim.Muon(
+            list(self.flat.values()), lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
         )
 
     def step(self, rate: float) -> None:
         """Move every matrix along its gradient."""
-        if self.optimizer is None:
-            return
-        for flat, weight in zip(self.flat, self.weights, strict=True):
-            flat.grad = None if weight.grad is None else flattened(weight.grad)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for name, weight in self.weights.items():
+            self.flat[name].grad = None if weight.grad is None else flattened(weight.grad)
+        self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
 
-    def momentum(self, weight: nn.Parameter) -> Tensor | None:
+    def momentum(self, name: str) -> Tensor | None:
         """What Muon remembers of a matrix, None before its first step."""
-        found = [flat for flat, own in zip(self.flat, self.weights, strict=True) if own is weight]
-        state = self.optimizer.state.get(found[0], {}) if found and self.optimizer else {}
+        state = self.optimizer.state.get(self.flat[name], {})
         momentum: Tensor | None = state.get("momentum_buffer")
         return momentum
 
-    def resume(self, weight: nn.Parameter, momentum: Tensor) -> None:
+    def resume(self, name: str, momentum: Tensor) -> None:
         """Go on with the momentum of a checkpoint."""
-        for flat, own in zip(self.flat, self.weights, strict=True):
-            if own is weight and self.optimizer:
-                self.optimizer.state[flat]["momentum_buffer"] = momentum.to(flat.device)
+        flat = self.flat[name]
+        self.optimizer.state[flat]["momentum_buffer"] = momentum.to(flat.device)
 
 
 def flattened(tensor: Tensor) -> Tensor:
@@ -105,11 +98,11 @@ class Training:
     ) -> None:
         self.module, self.file = module, file
         self.peak, self.average, self.warm_up = peak, average, warm_up
-        self.names = [n for n, p in module.named_parameters() if p.requires_grad]
-        parameters = dict(module.named_parameters())
-        self.parameters = [parameters[name] for name in self.names]
-        self.matrices = Matrices([p for p in self.parameters if muon and is_matrix(p)], peak)
-        others = [p for p in self.parameters if not (muon and is_matrix(p))]
+        learning = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        self.names, self.parameters = list(learning), list(learning.values())
+        chosen = {n: p for n, p in learning.items() if muon and is_matrix(p)}
+        self.matrices = Matrices(chosen, peak) if chosen else None
+        others = [p for n, p in learning.items() if n not in chosen]
         self.optimizer = torch.optim.AdamW(
             others, lr=peak, betas=(0.9, 0.99), weight_decay=decay, fused=True
         )
@@ -143,7 +136,8 @@ class Training:
             group["lr"] = self.rate()
         if math.isfinite(norm):
             self.optimizer.step()
-            self.matrices.step(self.rate())
+            if self.matrices:
+                self.matrices.step(self.rate())
         self.module.zero_grad(set_to_none=True)
         self.step_count, self.samples = self.step_count + 1, self.samples + samples
         weight = 1 - min(self.average, (1 + self.step_count) / (10 + self.step_count))
@@ -159,8 +153,9 @@ class Training:
             tensors[f"weight.{name}"], tensors[f"mean.{name}"] = weight.detach(), mean
             for moment, value in self.optimizer.state.get(weight, {}).items():
                 tensors[f"{moment}.{name}"] = value.reshape(-1) if value.ndim == 0 else value
-            if (momentum := self.matrices.momentum(weight)) is not None:
-                tensors[f"momentum.{name}"] = momentum
+            if self.matrices and name in self.matrices.flat:
+                momentum = self.matrices.momentum(name)
+                tensors |= {} if momentum is None else {f"momentum.{name}": momentum}
         counters = [self.step_count, self.samples, self.elapsed_s]
         fresh = self.file.with_suffix(".new")
         save_file(
@@ -188,8 +183,8 @@ class Training:
                         "exp_avg": state.get_tensor(f"exp_avg.{name}").to(weight.device),
                         "exp_avg_sq": state.get_tensor(f"exp_avg_sq.{name}").to(weight.device),
                     }
-                if f"momentum.{name}" in names:
-                    self.matrices.resume(weight, state.get_tensor(f"momentum.{name}"))
+                if self.matrices and f"momentum.{name}" in names:
+                    self.matrices.resume(name, state.get_tensor(f"momentum.{name}"))
 
 
 def begin(module: nn.Module, file: Path, *, elapsed_s: float = 0.0) -> None:
