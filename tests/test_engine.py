@@ -127,6 +127,19 @@ def test_names_of_portrait_models_never_reach_the_tokenizer(prompt: str, cleaned
     assert wording.clean(prompt) == cleaned
 
 
+@pytest.mark.parametrize(
+    ("prompt", "negative", "posed"),
+    [
+        ("at the beach", "", "at the beach, facing the camera"),
+        ("", "", "facing the camera"),
+        ("at the beach, looking left", "", "at the beach, looking left"),
+        ("at the beach", "facing the camera", "at the beach"),
+    ],
+)
+def test_a_prompt_without_a_pose_gets_one(prompt: str, negative: str, posed: str) -> None:
+    assert wording.posed(prompt, negative) == posed
+
+
 def test_a_named_portrait_model_does_not_change_the_words(engine: DiffusersEngine) -> None:
     plain, named = (engine.draftsman.encode([text]) for text in ("a beach", "[[x]] a beach @bo"))
     assert torch.equal(plain, named)
@@ -249,7 +262,8 @@ def test_a_foreign_or_broken_checkpoint_starts_afresh(
 def test_stock_diffusers_draws_the_same_pixels_from_the_adapter(
     engine: DiffusersEngine, weights: Path, trained: TrainedAdapter, tmp_path: Path
 ) -> None:
-    ours = engine.generate(GenerateRequest("image", "beach"), [trained.safetensors], seed=4)[0]
+    asked = GenerateRequest("image", "beach, facing the camera")
+    ours = engine.generate(asked, [trained.safetensors], seed=4)[0]
     (tmp_path / "person.safetensors").write_bytes(trained.safetensors)
     pipe = StableDiffusionPipeline.from_pretrained(
         weights, local_files_only=True, torch_dtype=torch.float32
@@ -261,7 +275,7 @@ def test_stock_diffusers_draws_the_same_pixels_from_the_adapter(
     raw = base64.b64decode(json.loads(who)["tokens"])
     tokens = torch.from_numpy(np.frombuffer(raw, "<f4").copy()).reshape(1, *shape)
     with torch.no_grad():
-        words = encode_prompts(pipe.tokenizer, pipe.text_encoder, ["beach"], tokens)
+        words = encode_prompts(pipe.tokenizer, pipe.text_encoder, [asked.prompt], tokens)
         nothing = encode_prompts(pipe.tokenizer, pipe.text_encoder, [""], None)
     theirs = pipe(
         prompt_embeds=words,

@@ -51,7 +51,7 @@ class Artist:
         shape: Framing,
     ) -> Make:
         """One person by the stock pipeline; `tokens` (1, K, D) say who."""
-        words = self.draftsman.encode([prompt], tokens)
+        words = self.draftsman.encode([wording.posed(prompt, request.negative_prompt)], tokens)
         negative = self.draftsman.encode([request.negative_prompt])
 
         def make(seed: int, index: int, on_step: OnStep | None) -> Image.Image:
@@ -75,7 +75,7 @@ class Artist:
         unet = self.draftsman.pipe.unet
         side = unet.config.sample_size
         cast = crowd.standing(request.regions, len(people))
-        words = self.words_for(prompt, people)
+        words = self.words_for(prompt, people, request.negative_prompt)
         regions = crowd.regions([words[who] for who in cast], side, cast)
         negative = self.draftsman.encode([request.negative_prompt])
         predict = crowd.predictor(unet, regions, negative, guidance=settings.guidance, wear=wear)
@@ -89,11 +89,11 @@ class Artist:
 
         return make
 
-    def words_for(self, prompt: str, people: list[Adapter]) -> list[Tensor]:
+    def words_for(self, prompt: str, people: list[Adapter], negative: str) -> list[Tensor]:
         """prompt_embeds (1, L, D) of each person."""
         prompts = wording.for_each(prompt, len(people))
         return [
-            self.draftsman.encode([words], person.tokens[None])
+            self.draftsman.encode([wording.posed(words, negative)], person.tokens[None])
             for words, person in zip(prompts, people, strict=True)
         ]
 

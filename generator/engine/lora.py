@@ -29,7 +29,6 @@ NAME = "person"  # of the adapter inside peft; with a number where there are sev
 # Attention, feed-forward and convolutions: attention alone was too weak on a small denoiser.
 TARGETS = (
     "to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "conv1", "conv2",
-    "widen", "narrow",  # of what sketches, see miniature.denoiser
 )  # fmt: skip
 TIME_MEAN = 0.7  # noise level = sigmoid(N(0.7, 1)), as the base model was trained
 

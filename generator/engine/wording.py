@@ -94,6 +94,15 @@ def moves(prompt: str) -> tuple[str, tuple[str, ...]]:
     return clean(rest), tuple(found)
 
 
+def posed(prompt: str, negative: str = "") -> str:
+    """The prompt with a pose, if it has none and none is unwanted.
+
+    Left to itself the base model may not decide, and draws a face with the eyes of two poses.
+    """
+    said = set(moves(prompt)[1] + moves(negative)[1])
+    return prompt if said & set(POSES) else ", ".join(filter(None, (prompt, AT_EASE[1])))
+
+
 def path(wished: tuple[str, ...], start: tuple[str, str] = AT_EASE) -> list[tuple[str, str]]:
     """Expression and pose of every key picture, `start` first; each differs from the last.
 

@@ -75,7 +75,7 @@ _POSES: Final = {
     "turned left": ("turned left", "looking left", "turned to the left", "facing left"),
     "turned right": ("turned right", "looking right", "turned to the right", "facing right"),
 }
-_BEARDS: Final = {
+_BEARDS: Final = {  # the first two of each say which
     "stubble": ("stubble", "with stubble", "unshaven"),
     "moustache": ("a moustache", "moustache", "mustache"),
     "goatee": ("a goatee", "goatee"),
@@ -91,8 +91,9 @@ _NEGATIVE: Final = 0.08  # how often a caption says what is not there
 
 
 def caption(person: Person, shot: Shot, rng: random.Random, *, drop: bool = True) -> str:
-    """Everything about a picture; `drop` leaves clauses out at random."""
-    rest = _kept(_identity(person, rng) + _shot(shot, rng), rng, drop=drop)
+    """Everything about a picture; `drop` leaves clauses out, and says which beard or glasses,
+    at random."""
+    rest = _kept(_identity(person, rng, exact=not drop) + _shot(shot, rng), rng, drop=drop)
     if drop and rng.random() < 0.06:
         return ", ".join(rest) or _subject(person, rng)
     return ", ".join([rng.choice(_FRAMES).format(_subject(person, rng, drop=drop)), *rest])
@@ -139,7 +140,7 @@ def _age_word(age: int, rng: random.Random) -> str:
     return "a middle aged" if age < 63 else rng.choice(("an elderly", "an old", "a senior"))
 
 
-def _identity(person: Person, rng: random.Random) -> list[str]:
+def _identity(person: Person, rng: random.Random, *, exact: bool) -> list[str]:
     clauses = [
         _hair(person, rng),
         eyes_phrase(person.eye_color),
@@ -147,7 +148,7 @@ def _identity(person: Person, rng: random.Random) -> list[str]:
         _size(person, rng),
         rng.choice(("{} skin", "{} skin tone")).format(_skin_word(person.skin_tone)),
     ]
-    return clauses + _marks(person, rng)
+    return clauses + _marks(person, rng, exact=exact)
 
 
 def _hair(person: Person, rng: random.Random) -> str:
@@ -171,17 +172,17 @@ def _skin_word(tone: float) -> str:
     return ("fair", "light", "olive", "tan", "brown", "dark brown", "deep")[min(6, int(tone * 7))]
 
 
-def _marks(person: Person, rng: random.Random) -> list[str]:
+def _marks(person: Person, rng: random.Random, *, exact: bool) -> list[str]:
+    beards, style = _BEARDS.get(person.beard, ()), person.glasses
+    glasses = (f"{style} glasses", f"wearing {style} glasses", "glasses")
     marks = [
         _mark(person.dimple, ("dimples", "dimple", "with dimples"), "no dimples", rng),
         _mark(person.suntan, ("suntan", "suntanned", "a suntan", "tanned"), "no suntan", rng),
         _mark(person.freckles, ("freckles", "with freckles", "freckled"), "no freckles", rng),
-        _mark(person.beard != "none", _BEARDS.get(person.beard, ()), "no beard", rng),
+        _mark(person.beard != "none", beards[:2] if exact else beards, "no beard", rng),
         _mark(person.earrings != "none", (_earrings(person), "earrings"), "no earrings", rng),
     ]
-    style = person.glasses
-    glasses = (f"{style} glasses", f"wearing {style} glasses", "glasses")
-    marks.append(_mark(style != "none", glasses, "no glasses", rng))
+    marks.append(_mark(style != "none", glasses[:2] if exact else glasses, "no glasses", rng))
     return [mark for mark in marks if mark]
 
 

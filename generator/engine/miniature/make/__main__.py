@@ -40,6 +40,7 @@ STAGES: dict[str, tuple[float, Stage]] = {  # name: (minutes, what it does), in 
     "renderer": (6, sketch.train_renderer),
     "sketch": (10, sketch.train_sketch),
     "base": (60, diffusion.train_base),
+    "planner": (12, sketch.train_planner),
     "decoder": (60, decoder.train_decoder),
     "export": (0, lambda folder, _: assemble.assemble(folder, WEIGHTS)),
 }

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from generator.engine.miniature.denoiser import Denoiser, sketching
-from generator.engine.miniature.make.diffusion import Pictures, add_noise, sigmas
+from generator.engine.miniature.make.diffusion import Pictures, add_noise, load_unet, sigmas
 from generator.engine.miniature.make.loop import (
     Log,
     Training,
@@ -74,15 +74,31 @@ def write_means(folder: Folder) -> None:
 def train_sketch(folder: Folder, seconds: float) -> None:
     """Words, identity and noise to a plan and its latents; begins with the trained renderer."""
     torch.manual_seed(0)
-    store, device, pictures = Store(folder, PEOPLE), pick_device(), Pictures(folder)
-    full, scene = np.asarray(store.open("full_means")), np.asarray(store.open("scene_means"))
-    known, nothing = torch.from_numpy(plans(store)), nothing_said(folder, pictures)
-    unet = new_unet().to(device)
+    unet = new_unet()
     load_trained(unet.renderer, folder.path("renderer.safetensors"))
+    unet = unet.to(pick_device())
     training = Training(
         sketching(unet), folder.path("sketch.safetensors"), seconds=seconds, peak=PEAK, muon=True
     )
-    log, losses = Log(folder.path("log/sketch.jsonl")), []
+    _learn(folder, unet, training, Log(folder.path("log/sketch.jsonl")))
+
+
+def train_planner(folder: Folder, seconds: float) -> None:
+    """The planner again, alone: what was trained behind it stays right."""
+    torch.manual_seed(0)
+    unet = load_unet(folder).to(pick_device())
+    unet.planner.requires_grad_(True)
+    training = Training(
+        unet.planner, folder.path("planner.safetensors"), seconds=seconds, peak=PEAK / 2, muon=True
+    )
+    _learn(folder, unet, training, Log(folder.path("log/planner.jsonl")))
+
+
+def _learn(folder: Folder, unet: Denoiser, training: Training, log: Log) -> None:
+    store, device, pictures = Store(folder, PEOPLE), pick_device(), Pictures(folder)
+    full, scene = np.asarray(store.open("full_means")), np.asarray(store.open("scene_means"))
+    known, nothing = torch.from_numpy(plans(store)), nothing_said(folder, pictures)
+    losses = []
     while training.running():
         rows = pictures.rng.choice(pictures.train, BATCH)
         said = full[rows, pictures.rng.integers(CAPTIONS, size=BATCH)]
