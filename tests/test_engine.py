@@ -140,6 +140,19 @@ def test_a_prompt_without_a_pose_gets_one(prompt: str, negative: str, posed: str
     assert wording.posed(prompt, negative) == posed
 
 
+@pytest.mark.parametrize(
+    ("prompt", "lit"),
+    [
+        ("at the beach", "at the beach, daylight"),
+        ("", "daylight"),
+        ("at the beach, neon lights", "at the beach, neon lights"),
+        ("golden hour", "golden hour"),
+    ],
+)
+def test_people_side_by_side_get_one_light(prompt: str, lit: str) -> None:
+    assert wording.lit(prompt) == lit
+
+
 def test_a_named_portrait_model_does_not_change_the_words(engine: DiffusersEngine) -> None:
     plain, named = (engine.draftsman.encode([text]) for text in ("a beach", "[[x]] a beach @bo"))
     assert torch.equal(plain, named)

@@ -93,7 +93,9 @@ class Artist:
         """prompt_embeds (1, L, D) of each person."""
         prompts = wording.for_each(prompt, len(people))
         return [
-            self.draftsman.encode([wording.posed(words, negative)], person.tokens[None])
+            self.draftsman.encode(
+                [wording.lit(wording.posed(words, negative))], person.tokens[None]
+            )
             for words, person in zip(prompts, people, strict=True)
         ]
 

@@ -103,6 +103,14 @@ def posed(prompt: str, negative: str = "") -> str:
     return prompt if said & set(POSES) else ", ".join(filter(None, (prompt, AT_EASE[1])))
 
 
+_LIGHT = re.compile(r"light|lit\b|neon|golden|shadow", re.IGNORECASE)
+
+
+def lit(prompt: str) -> str:
+    """The prompt with a light, if it has none: people side by side have to agree about it."""
+    return prompt if _LIGHT.search(prompt) else ", ".join(filter(None, (prompt, "daylight")))
+
+
 def path(wished: tuple[str, ...], start: tuple[str, str] = AT_EASE) -> list[tuple[str, str]]:
     """Expression and pose of every key picture, `start` first; each differs from the last.
 
