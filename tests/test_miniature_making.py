@@ -11,8 +11,12 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
+from generator.engine.miniature.base import WEIGHTS, load_base
 from generator.engine.miniature.captions import caption
 from generator.engine.miniature.denoiser import PLAN, Denoiser
+from generator.engine.miniature.make.assemble import take_up
+from generator.engine.miniature.make.decoder import load_vae
+from generator.engine.miniature.make.diffusion import load_unet
 from generator.engine.miniature.make.loop import Training
 from generator.engine.miniature.make.pictures import PEOPLE, PictureSet, Store, paint_chunk, shot_of
 from generator.engine.miniature.make.plan import plans
@@ -96,6 +100,16 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, mu
     assert resumed.step_count == whole.step_count == 5
     for one, other in zip(again.parameters(), model.parameters(), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.engine
+def test_a_making_is_taken_up_from_the_committed_weights(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    take_up(folder, WEIGHTS, 60.0)
+    base = load_base()
+    for found, kept in ((load_unet(folder), base.pipe.unet), (load_vae(folder), base.pipe.vae)):
+        for one, other in zip(found.state_dict().values(), kept.state_dict().values(), strict=True):
+            assert torch.equal(one, other)
 
 
 def test_the_set_is_the_same_in_every_making() -> None:
