@@ -80,7 +80,8 @@ def read(
         fresh = _encode(family, base, given, recipe, where)
         checkpoint.put(kept, _flat(fresh), {"recipe": training})
         return fresh
-    tensors, _ = found
+    # Of a file, tensors lie where its header ends; multiplications round by where they lie.
+    tensors = {name: x.clone() for name, x in found[0].items()}
     words = {name[6:]: x for name, x in tensors.items() if name.startswith("words.")}
     rest = {name: x for name, x in tensors.items() if not name.startswith("words.")}
     return Examples(own=len(given.references), words=words, **rest)
