@@ -140,6 +140,14 @@ def test_a_prompt_without_a_pose_gets_one(prompt: str, negative: str, posed: str
     assert wording.posed(prompt, negative) == posed
 
 
+def test_a_picture_without_a_pose_is_drawn_facing_the_camera(engine: DiffusersEngine) -> None:
+    first, second = (
+        engine.generate(GenerateRequest("image", words), seed=5)[0].png
+        for words in ("beach", "beach, facing the camera")
+    )
+    assert first == second
+
+
 @pytest.mark.parametrize(
     ("prompt", "lit"),
     [
