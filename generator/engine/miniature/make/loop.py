@@ -46,7 +46,7 @@ class Matrices:
 
     def __init__(self, weights: dict[str, nn.Parameter], rate: float) -> None:
         self.weights = weights
-        self.flat = {n: nn.Parameter(flattened(weight.detach())) for n, weight in weights.items()}
+        self.flat = {n: nn.Parameter(flattened(w.detach(), like=w)) for n, w in weights.items()}
         self.optimizer = torch.optim.Muon(
             list(self.flat.values()), lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
         )
@@ -54,7 +54,8 @@ class Matrices:
     def step(self, rate: float) -> None:
         """Move every matrix along its gradient."""
         for name, weight in self.weights.items():
-            self.flat[name].grad = None if weight.grad is None else flattened(weight.grad)
+            grad = weight.grad
+            self.flat[name].grad = None if grad is None else flattened(grad, like=weight)
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
 
@@ -70,9 +71,9 @@ class Matrices:
         self.optimizer.state[flat]["momentum_buffer"] = momentum.to(flat.device)
 
 
-def flattened(tensor: Tensor) -> Tensor:
-    """A tensor (O, I, ...) as (O, I * ...) in the order it lies in memory: a view of it."""
-    if tensor.ndim == 4 and not tensor.is_contiguous():
+def flattened(tensor: Tensor, *, like: Tensor) -> Tensor:
+    """A tensor (O, I, ...) as (O, I * ...) in the order in which `like` lies in memory."""
+    if like.ndim == 4 and not like.is_contiguous():
         tensor = tensor.permute(0, 2, 3, 1)  # channels last
     return tensor.reshape(len(tensor), -1)
 
