@@ -13,14 +13,25 @@ from torch import nn
 
 from generator.engine.miniature.base import WEIGHTS, load_base
 from generator.engine.miniature.captions import caption
-from generator.engine.miniature.denoiser import PLAN, Denoiser
+from generator.engine.miniature.denoiser import (
+    CHOICES,
+    NUMBERS,
+    PERSON,
+    PLAN,
+    SHOT,
+    Denoiser,
+    Words,
+    decided,
+    sketching,
+)
 from generator.engine.miniature.make.assemble import take_up
 from generator.engine.miniature.make.decoder import load_vae
-from generator.engine.miniature.make.diffusion import load_unet
+from generator.engine.miniature.make.diffusion import load_unet, sketching_unet
 from generator.engine.miniature.make.loop import Training
 from generator.engine.miniature.make.pictures import PEOPLE, PictureSet, Store, paint_chunk, shot_of
 from generator.engine.miniature.make.plan import plans
 from generator.engine.miniature.make.recipe import Folder, new_unet
+from generator.engine.miniature.make.sketch import plan_loss
 from generator.engine.miniature.painter import Person, Shot
 
 ASKED = torch.randn(2, 64, 8, 8), torch.tensor([300.0, 900.0]), torch.randn(2, 72, 128)
@@ -57,8 +68,42 @@ def test_a_plan_holds_every_number_and_word_of_a_picture(tmp_path: Path) -> None
     paint_chunk(store, 0)
     found = plans(store)
     assert found.shape == (4, PLAN)
-    assert np.array_equal(found[0, :80], found[1, :80])  # one person
+    person = NUMBERS + sum(PERSON)
+    assert np.array_equal(found[0, :person], found[1, :person])
     assert len(np.unique(found, axis=0)) == 4
+    for choice in choices(torch.from_numpy(found)):
+        assert choice.sum(1).tolist() == [1.0] * 4  # one-hot, so the sizes are right
+
+
+def choices(plan: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return plan[:, NUMBERS:].split(CHOICES, dim=1)
+
+
+def test_a_guess_becomes_numbers_and_chances() -> None:
+    guess = 5 * torch.randn(3, PLAN)
+    plan = decided(guess)
+    assert torch.equal(plan[:, :NUMBERS], guess[:, :NUMBERS])
+    for logits, chances in zip(choices(guess), choices(plan), strict=True):
+        assert torch.allclose(chances.sum(1), torch.ones(3))
+        assert torch.equal(chances.argmax(1), logits.argmax(1))
+
+
+def test_a_plan_is_learnt_by_its_numbers_and_by_its_choices() -> None:
+    plan = decided(1e3 * torch.randn(4, PLAN))  # of one choice each
+    sure = torch.cat([plan[:, :NUMBERS], 40 * plan[:, NUMBERS:]], dim=1)
+    assert plan_loss(sure, plan) < 1e-3
+    for column in (0, NUMBERS - 1):
+        off = sure.clone()
+        off[:, column] += 1
+        assert plan_loss(off, plan) == pytest.approx(1 / PLAN, rel=1e-2)
+    other = torch.cat([sure[:, : -SHOT[-1]], sure[:, -SHOT[-1] :].roll(1, 1)], dim=1)
+    assert plan_loss(other, plan) > 0.1
+
+
+def test_words_are_found_wherever_they_stand() -> None:
+    torch.manual_seed(0)
+    words, states = Words(128, 16), torch.randn(1, 64, 128)
+    assert torch.allclose(words(states), words(states[:, torch.randperm(64)]), atol=1e-5)
 
 
 def test_pictures_are_framed_exactly() -> None:
@@ -110,6 +155,21 @@ def test_a_making_is_taken_up_from_the_committed_weights(tmp_path: Path) -> None
     for found, kept in ((load_unet(folder), base.pipe.unet), (load_vae(folder), base.pipe.vae)):
         for one, other in zip(found.state_dict().values(), kept.state_dict().values(), strict=True):
             assert torch.equal(one, other)
+
+
+@pytest.mark.engine
+def test_a_unet_is_trained_behind_a_sketch_that_stays(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    take_up(folder, WEIGHTS, 60.0)
+    unet = sketching_unet(folder)
+    learning = {name for name, weights in unet.named_parameters() if weights.requires_grad}
+    parts = ("time_embedding.", "planner.", "renderer.")
+    assert not [name for name in learning if name.startswith(parts)]
+    assert {"conv_in.weight", "conv_out.weight"} < learning
+    for one, other in zip(
+        sketching(unet).parameters(), sketching(load_base().pipe.unet).parameters(), strict=True
+    ):
+        assert torch.equal(one, other)
 
 
 def test_the_set_is_the_same_in_every_making() -> None:

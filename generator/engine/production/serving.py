@@ -18,6 +18,7 @@ from generator.engine.interface import Canceled, EngineError
 from generator.engine.production.families import Asked, Family, Tell, Wan
 from generator.engine.production.lora_slots import Garment, Wardrobe
 from generator.engine.production.person import Person
+from generator.engine.production.products import quick, quicken
 from generator.engine.production.regions import Layout
 
 RANK = 32  # widest adapter that is worn; slots of this rank are made where one is first needed
@@ -37,6 +38,7 @@ class Server:
 
     def __init__(self, family: Family, *, rank: int = RANK) -> None:
         self.family = family
+        self._layers = quicken(family.denoiser)
         self.wardrobe = Wardrobe(
             family.denoiser, rank=rank, device=family.device, dtype=family.dtype
         )
@@ -86,8 +88,9 @@ class Server:
                 if all(requests[row].is_canceled() for row in rows):
                     raise Canceled
 
+            hurry = quick(self._layers if len(rows) > 1 else [])
             try:
-                with self.wardrobe.wearing(garments):
+                with hurry, self.wardrobe.wearing(garments):
                     found = self.family.draw([requests[row].asked for row in rows], told)
             except Canceled:
                 if not all(requests[row].is_canceled() for row in rows):

@@ -36,11 +36,10 @@ STAGES: dict[str, tuple[float, Stage]] = {  # name: (minutes, what it does), in 
     "identity-tokens": (0, lambda folder, _: identity.write_tokens(folder)),
     "reader": (4, reader.train_reader),
     "latent-reader": (4, latent.train_latent_reader),
-    "means": (0, lambda folder, _: sketch.write_means(folder)),
+    "states": (0, lambda folder, _: sketch.write_states(folder)),
     "renderer": (5, sketch.train_renderer),
     "sketch": (27, sketch.train_sketch),
     "base": (32, diffusion.train_base),
-    "planner": (12, sketch.train_planner),
     "decoder": (60, decoder.train_decoder),
     "export": (0, lambda folder, _: assemble.assemble(folder, WEIGHTS)),
 }

@@ -230,10 +230,8 @@ def sketching_unet(folder: Folder) -> Denoiser:
 
 
 def load_unet(folder: Folder) -> Denoiser:
-    """The averaged denoiser of the last checkpoints, as far as there are any behind the sketch."""
-    unet = sketching_unet(folder)
-    base, planner = folder.path("base.safetensors"), folder.path("planner.safetensors")
-    for part, file in ((unet, base), (unet.planner, planner)):
-        if file.exists():
-            load_trained(part, file)
+    """The averaged denoiser of the last checkpoints, as far as there is one behind the sketch."""
+    unet, file = sketching_unet(folder), folder.path("base.safetensors")
+    if file.exists():
+        load_trained(unet, file)
     return unet.eval().requires_grad_(False)

@@ -93,6 +93,13 @@ class Store:
         array: NDArray[np.generic] = np.load(self.root / f"{name}.npy", mmap_mode=mode)  # type: ignore[arg-type]
         return array
 
+    def reserve(self, name: str, shape: tuple[int, ...], dtype: type) -> NDArray[np.generic]:
+        """A derived array to be filled where it lies on disk."""
+        array: NDArray[np.generic] = np.lib.format.open_memmap(
+            self.root / f"{name}.npy", mode="w+", dtype=dtype, shape=shape
+        )
+        return array
+
     def save(self, name: str, array: NDArray[np.generic]) -> None:
         """Write a derived array in one move."""
         fresh = self.root / f"{name}.new.npy"

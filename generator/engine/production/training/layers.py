@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generator.engine.production.products import times
+
 
 class LoRALinear(nn.Module):
     """`base` with the product of B (out, r) and A (r, in) added: as peft with alpha = rank."""
@@ -47,7 +49,7 @@ class _Sum(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         inner = rows @ a.T
-        out = F.linear(rows, weight, bias).addmm_(inner, b.T)
+        out = times(rows, weight, bias).addmm_(inner, b.T)
         ctx.save_for_backward(rows, inner, weight, a, b)
         ctx.flat, ctx.shape = (a.grad, b.grad), x.shape
         return out.view(*x.shape[:-1], -1)
@@ -62,7 +64,7 @@ class _Sum(torch.autograd.Function):
         a_grad.addmm_(inner_grad.T, rows)
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None
-        back = (grad @ weight).addmm_(inner_grad, a)
+        back = times(grad, weight.T).addmm_(inner_grad, a)
         return back.view(ctx.shape), None, None, None, None
 
 
@@ -95,10 +97,7 @@ class Group:
 
     def frozen(self, rows: Tensor) -> Tensor:
         """(n, rows, out) without what is learnt."""
-        out = rows.new_empty(self.size, len(rows), len(self.weights[0]))
-        for weight, part in zip(self.weights, out, strict=True):
-            torch.mm(rows, weight.T, out=part)
-        return out
+        return torch.stack([times(rows, weight) for weight in self.weights])
 
     def remembered(self, x: Tensor, rows: Tensor) -> Tensor:
         """The same, worked out once for one tensor."""
@@ -141,7 +140,7 @@ class _Joined(torch.autograd.Function):
             return None, None, None, None, None
         back = inner_grad @ group.a
         for part, weight in zip(grad, group.weights, strict=True):
-            back.addmm_(part, weight)
+            back += times(part, weight.T)
         return back.view(ctx.shape), None, None, None, None
 
 

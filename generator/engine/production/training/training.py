@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
 from generator.engine.interface import Canceled, EngineError
+from generator.engine.production.products import quick, quicken
 from generator.engine.production.training import examples as material
 from generator.engine.production.training.examples import Examples, Given
 from generator.engine.production.training.families import FAMILIES, Family, Where
@@ -127,10 +128,11 @@ def _installed(
         denoiser.enable_layerwise_casting(  # type: ignore[operator]
             storage_dtype=torch.float8_e4m3fn, compute_dtype=where.dtype
         )
-    try:
-        yield denoiser, lora
-    finally:
-        lora.remove()
+    with quick(quicken(denoiser)):
+        try:
+            yield denoiser, lora
+        finally:
+            lora.remove()
 
 
 def _run(trainer: Trainer, watch: Watch) -> None:
