@@ -155,10 +155,35 @@ def test_a_picture_without_a_pose_is_drawn_facing_the_camera(engine: DiffusersEn
         ("", "daylight"),
         ("at the beach, neon lights", "at the beach, neon lights"),
         ("golden hour", "golden hour"),
+        ("light skin, light brown hair", "light skin, light brown hair, daylight"),
     ],
 )
 def test_people_side_by_side_get_one_light(prompt: str, lit: str) -> None:
     assert wording.lit(prompt) == lit
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "said"),
+    [
+        ("a woman, smiling", "", "a woman, smiling, studio background, daylight"),
+        ("", "", "studio background, daylight"),
+        ("a man at the beach", "", "a man at the beach, daylight"),
+        ("a man, neon light", "", "a man, neon light, studio background"),
+        ("a man in front of a wall, side light", "", "a man in front of a wall, side light"),
+        ("a man", "studio, daylight", "a man"),
+    ],
+)
+def test_a_face_to_draw_others_from_is_clear(prompt: str, negative: str, said: str) -> None:
+    assert wording.in_studio(prompt, negative) == said
+
+
+def test_a_face_is_drawn_in_a_studio_and_a_picture_anywhere(engine: DiffusersEngine) -> None:
+    words = ("a man, facing the camera", "a man, facing the camera, studio background, daylight")
+    for kind, alike in (("face", True), ("image", False)):
+        first, second = (
+            engine.generate(GenerateRequest(kind, said), seed=5)[0].png for said in words
+        )
+        assert (first == second) is alike
 
 
 def test_a_named_portrait_model_does_not_change_the_words(engine: DiffusersEngine) -> None:

@@ -26,7 +26,10 @@ from tests.engine_parts import are_trained, make_weights
 
 pytestmark = pytest.mark.engine
 TRAINED = pytest.mark.skipif(not are_trained(), reason="untrained weights draw nobody")
-UNLIKE = ("a 25 year old woman, long red hair, light skin", "a 70 year old man, bald, deep skin")
+UNLIKE = (
+    "a 25 year old woman, long red hair, light skin",
+    "a 70 year old heavy man, short curls, grey hair, round glasses, deep skin",
+)
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +295,7 @@ def spoilt(data: bytes, px: int) -> bytes:
 def test_a_blurred_face_is_restored_as_whoever_it_is(
     engine: DiffusersEngine, people: list[bytes]
 ) -> None:
-    blurred = spoilt(draw(engine, people[1:]).png, 20)
+    blurred = spoilt(draw(engine, people[1:]).png, 8)
     request = GenerateRequest("enhance", "", image=blurred, size_px=512, recognise=True)
     (plain,) = engine.generate(request, seed=4)
     (known,) = engine.generate(request, people[1:], seed=4)

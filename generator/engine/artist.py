@@ -51,7 +51,10 @@ class Artist:
         shape: Framing,
     ) -> Make:
         """One person by the stock pipeline; `tokens` (1, K, D) say who."""
-        words = self.draftsman.encode([wording.posed(prompt, request.negative_prompt)], tokens)
+        said = wording.posed(prompt, request.negative_prompt)
+        if request.kind == "face":
+            said = wording.in_studio(said, request.negative_prompt)
+        words = self.draftsman.encode([said], tokens)
         negative = self.draftsman.encode([request.negative_prompt])
 
         def make(seed: int, index: int, on_step: OnStep | None) -> Image.Image:

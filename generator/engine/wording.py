@@ -103,12 +103,32 @@ def posed(prompt: str, negative: str = "") -> str:
     return prompt if said & set(POSES) else ", ".join(filter(None, (prompt, AT_EASE[1])))
 
 
-_LIGHT = re.compile(r"light|lit\b|neon|golden|shadow", re.IGNORECASE)
+_LIGHT = re.compile(  # "light skin" and "light brown hair" are none
+    r"light(?!\s+(?:skin|brown|blond|blue|green|grey|gr[ae]y))|lit\b|neon|golden|shadow",
+    re.IGNORECASE,
+)
 
 
 def lit(prompt: str) -> str:
     """The prompt with a light, if it has none: people side by side have to agree about it."""
     return prompt if _LIGHT.search(prompt) else ", ".join(filter(None, (prompt, "daylight")))
+
+
+_PLACE = re.compile(
+    r"background|studio|beach|\bsea\b|city|street|night|forest|woods|office|at work|library|book|"
+    r"caf[eé]|coffee|mountain|sunset|garden|park\b|flower|snow|winter|desert|cact|pool|"
+    r"\b(?:at|in front of|behind)\b",
+    re.IGNORECASE,
+)
+
+
+def in_studio(prompt: str, negative: str = "") -> str:
+    """The prompt of a face that others will be drawn from: by daylight in a studio, unless it
+    or what is unwanted speaks of a light or a place."""
+    said = f"{prompt}, {negative}"
+    more = [] if _PLACE.search(said) else ["studio background"]
+    more += [] if _LIGHT.search(said) else ["daylight"]
+    return ", ".join(filter(None, (prompt, *more)))
 
 
 def path(wished: tuple[str, ...], start: tuple[str, str] = AT_EASE) -> list[tuple[str, str]]:

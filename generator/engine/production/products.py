@@ -24,20 +24,27 @@ def times(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not is_single or not HAS_ONEDNN:
         return F.linear(x, weight, bias)
     if torch.compiler.is_compiling():
-        return _by_onednn(x, weight, bias)
+        found: Tensor = torch.ops.likeness.times(x, weight, bias)
+        return found
+    return _by_onednn(x, weight, bias)
+
+
+# Hidden from the compiler, which takes torch's own name for it for inference only.
+_library = torch.library.Library("likeness", "DEF")  # lives as long as this module
+_library.define("times(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
+
+
+def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return found
 
 
-@torch.library.custom_op("likeness::times", mutates_args=())
-def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Hidden from the compiler, which takes torch's own name for it for inference only."""
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-
-
-@_by_onednn.register_fake
-def _(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _shaped(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return x.new_empty(*x.shape[:-1], len(weight))
+
+
+_library.impl("times", _by_onednn, "CPU")
+_library.impl("times", _shaped, "Meta")
 
 
 class Quick(nn.Linear):
