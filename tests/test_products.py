@@ -50,8 +50,16 @@ def test_layers_of_other_classes_stay_what_they_are() -> None:
 
 
 @pytest.mark.skipif(not HAS_ONEDNN, reason="this torch is built without oneDNN")
-def test_onednn_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, weight = torch.randn(4, 8), torch.randn(3, 8)
+@pytest.mark.parametrize(("rows", "is_asked"), [(64, True), (63, False)])
+def test_onednn_is_asked_for_what_is_large(rows: int, is_asked: bool) -> None:
+    x, weight = torch.randn(rows, 128), torch.randn(128, 128)
     with torch.profiler.profile() as seen:
         times(x, weight)
-    assert "mkldnn::_linear_pointwise" in {event.key for event in seen.key_averages()}
+    keys = {event.key for event in seen.key_averages()}
+    assert ("mkldnn::_linear_pointwise" in keys) is is_asked
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="this torch is built without oneDNN")
+def test_what_the_compiler_sees_has_the_right_shape() -> None:
+    given = torch.randn(2, 5, 7), torch.randn(9, 7), torch.randn(9)
+    torch.library.opcheck(torch.ops.likeness.times.default, given)
