@@ -76,7 +76,8 @@ def test_a_plan_holds_every_number_and_word_of_a_picture(tmp_path: Path) -> None
 
 
 def choices(plan: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    return plan[:, NUMBERS:].split(CHOICES, dim=1)
+    parts: tuple[torch.Tensor, ...] = plan[:, NUMBERS:].split(CHOICES, dim=1)
+    return parts
 
 
 def test_a_guess_becomes_numbers_and_chances() -> None:

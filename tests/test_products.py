@@ -41,7 +41,7 @@ def test_a_quick_layer_gives_the_same_and_the_same_gradient() -> None:
 
 
 def test_layers_of_other_classes_stay_what_they_are() -> None:
-    class Quantised(nn.Linear):
+    class Quantised(nn.Linear):  # type: ignore[misc]
         pass
 
     model = nn.Sequential(Quantised(2, 2), nn.Linear(2, 2))
