@@ -168,6 +168,7 @@ def test_people_side_by_side_get_one_light(prompt: str, lit: str) -> None:
         ("a woman, smiling", "", "a woman, smiling, studio background, daylight"),
         ("", "", "studio background, daylight"),
         ("a man at the beach", "", "a man at the beach, daylight"),
+        ("looking at the camera", "", "looking at the camera, studio background, daylight"),
         ("a man, neon light", "", "a man, neon light, studio background"),
         ("a man in front of a wall, side light", "", "a man in front of a wall, side light"),
         ("a man", "studio, daylight", "a man"),

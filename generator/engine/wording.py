@@ -104,7 +104,7 @@ def posed(prompt: str, negative: str = "") -> str:
 
 
 _LIGHT = re.compile(  # "light skin" and "light brown hair" are none
-    r"light(?!\s+(?:skin|brown|blond|blue|green|grey|gr[ae]y))|lit\b|neon|golden|shadow",
+    r"light(?!\s+(?:skin|brown|blond|blue|green|gr[ae]y))|lit\b|neon|golden|shadow",
     re.IGNORECASE,
 )
 
@@ -117,7 +117,7 @@ def lit(prompt: str) -> str:
 _PLACE = re.compile(
     r"background|studio|beach|\bsea\b|city|street|night|forest|woods|office|at work|library|book|"
     r"caf[eé]|coffee|mountain|sunset|garden|park\b|flower|snow|winter|desert|cact|pool|"
-    r"\b(?:at|in front of|behind)\b",
+    r"\bat\b(?! the camera)|\bin front of\b|\bbehind\b",
     re.IGNORECASE,
 )
 

@@ -1,7 +1,7 @@
 """Train what sketches: the renderer from true plans, then the planner before it.
 
 No picture needs a UNet here, and no caption its encoder: the text states are kept. So
-2,000 samples pass a core in a second, against 160 of a UNet of 5.7 M weights.
+1,500 samples pass a core in a second, against 160 of a UNet of 5.7 M weights.
 """
 
 from __future__ import annotations
