@@ -16,6 +16,7 @@ from generator.engine.production import memory
 from generator.engine.production.families import FAMILIES, Asked
 from generator.engine.production.lora_slots import Wardrobe
 from generator.engine.production.person import Person
+from generator.engine.production.products import quicken
 from generator.engine.production.serving import Request, Server
 from tests import tiny_checkpoints
 from tests.production_parts import short_prompts  # noqa: F401  a fixture
@@ -104,6 +105,21 @@ def test_one_batch_holds_several_people(server: Server) -> None:
     singles = [alone(server, who, seed) for seed, who in enumerate(people)]
     assert max(apart(a, b) for a, b in zip(drawn, singles, strict=True)) <= 1
     assert apart(drawn[0], alone(server, None, 0)) > 1
+
+
+def test_a_batch_is_quick_and_a_picture_alone_exact(server: Server) -> None:
+    layers = quicken(server.family.denoiser)
+    seen: list[bool] = []
+
+    def tell(done: int, total: int) -> None:
+        seen.append(all(layer.is_on for layer in layers))
+
+    who = somebody(server, 1)
+    server.render([Request(asked(1), who), Request(asked(2), who)], tell)
+    assert layers and seen and all(seen)
+    seen.clear()
+    server.alone(asked(1), who, tell)
+    assert seen and not any(layer.is_on for layer in layers) and not any(seen)
 
 
 def test_requests_of_other_sizes_and_steps_are_batches_of_their_own(server: Server) -> None:

@@ -16,9 +16,10 @@ from safetensors.torch import load_file
 
 from generator.engine.interface import EngineError
 from generator.engine.production.products import quick, quicken
-from generator.engine.production.training import FAMILIES
+from generator.engine.production.training import FAMILIES, training
 from generator.engine.production.training.ladder import Rung, below
 from generator.engine.production.training.layers import FlatLora
+from generator.engine.production.training.loop import Course
 from tests import trainer_parts
 from tests.trainer_parts import CPU, NAMES, PROMPT, learn, small
 
@@ -123,6 +124,15 @@ def test_gradients_are_those_of_peft(name: str, bases: dict[str, Path]) -> None:
     found = torch.cat([x.flatten() for _, x in lora.named(lora.grads)])
     assert wanted.norm() > 0
     assert (found - wanted).norm() / wanted.norm() <= 1e-6
+
+
+def test_frozen_layers_are_quick_while_a_person_is_learnt(
+    bases: dict[str, Path], tmp_path: Path
+) -> None:
+    course = Course(FAMILIES["sdxl"], small(), "test", tmp_path)
+    with training._installed(course, bases["sdxl"], CPU, Rung(1)) as (denoiser, _):
+        layers = quicken(denoiser)
+        assert layers and all(layer.is_on for layer in layers)
 
 
 @pytest.mark.parametrize("name", NAMES)
