@@ -8,8 +8,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-# What the tests run beside Python; libegl1 and libgl1 are for painting training pictures.
-PACKAGES := chromium postgresql redis-server libegl1 libgl1
+# What the tests run beside Python; libegl1 and libgl1 are for painting training pictures, g++ for a
+# compiled training.
+PACKAGES := chromium postgresql redis-server libegl1 libgl1 g++
 
 # Two files of tests at a time; a browser, a studio and its engine are processes of their own.
 # Their order is that of tests/conftest.py.

@@ -177,10 +177,9 @@ def ours(
     course = Course(row, wanted, recipe.name(name, base, [pictures], wanted), folder)
     read = training._read(course, base, Given(pictures, [None], []), where)
     with training._installed(course, base, where, Rung(wanted.batch)) as (denoiser, lora):
-        if compiled:
-            denoiser.compile()
         noises = row.noises(base, where)
-        trainer = Trainer(course, denoiser, lora, read, noises, Rung(wanted.batch))
+        rung = Rung(wanted.batch)
+        trainer = Trainer(course, denoiser, lora, read, noises, rung, compiled=compiled)
         return taken(trainer.step, wanted.steps)
 
 

@@ -174,10 +174,9 @@ def our_steps(case: Case, *, compiled: bool) -> Any:
     course = Course(row, case.same, recipe.name(row.name, case.base, [pictures], case.same), folder)
     found = training._read(course, case.base, Given(pictures, [None], []), where)
     with training._installed(course, case.base, where, Rung(case.batch)) as (denoiser, lora):
-        if compiled:
-            denoiser.compile()
         noises = row.noises(case.base, where)
-        yield Trainer(course, denoiser, lora, found, noises, Rung(case.batch))
+        rung = Rung(case.batch)
+        yield Trainer(course, denoiser, lora, found, noises, rung, compiled=compiled)
 
 
 def in_turns(case: Case, *, compiled: bool) -> tuple[float, float, dict[str, Any], dict[str, Any]]:

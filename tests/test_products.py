@@ -7,14 +7,25 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from generator.engine.production import products
 from generator.engine.production.products import HAS_ONEDNN, Quick, quick, quicken, times
 
 SHAPES = [((2, 5, 7), 9), ((128, 384), 384), ((3, 64, 16), 100)]
+needs_onednn = pytest.mark.skipif(not HAS_ONEDNN, reason="this torch is built without oneDNN")
+
+
+@pytest.fixture(params=[True, False])
+def is_faster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """As on a chip where oneDNN is the faster one, and where it is not."""
+    monkeypatch.setattr(products, "IS_FASTER", HAS_ONEDNN and request.param)
+    return bool(request.param)
 
 
 @pytest.mark.parametrize(("shape", "out"), SHAPES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_a_product_is_that_of_linear(shape: tuple[int, ...], out: int, dtype: torch.dtype) -> None:
+def test_a_product_is_that_of_linear(
+    shape: tuple[int, ...], out: int, dtype: torch.dtype, is_faster: bool
+) -> None:
     x, weight, bias = (torch.randn(s, dtype=dtype) for s in (shape, (out, shape[-1]), (out,)))
     for given in (None, bias):
         wanted = F.linear(x, weight, given)
@@ -23,10 +34,10 @@ def test_a_product_is_that_of_linear(shape: tuple[int, ...], out: int, dtype: to
     assert torch.allclose(times(back, weight.T), back @ weight, rtol=1e-4, atol=1e-4)
 
 
-def test_a_quick_layer_gives_the_same_and_the_same_gradient() -> None:
+def test_a_quick_layer_gives_the_same_and_the_same_gradient(is_faster: bool) -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(12, 40), nn.GELU(), nn.Linear(40, 6)).requires_grad_(False)
-    x = torch.randn(3, 5, 12, requires_grad=True)
+    model = nn.Sequential(nn.Linear(128, 256), nn.GELU(), nn.Linear(256, 6)).requires_grad_(False)
+    x = torch.randn(3, 32, 128, requires_grad=True)
     plain = model(x)
     (wanted,) = torch.autograd.grad(plain.square().sum(), x)
     layers = quicken(model)
@@ -49,17 +60,19 @@ def test_layers_of_other_classes_stay_what_they_are() -> None:
     assert type(model[0]) is Quantised
 
 
-@pytest.mark.skipif(not HAS_ONEDNN, reason="this torch is built without oneDNN")
-@pytest.mark.parametrize(("rows", "is_asked"), [(64, True), (63, False)])
-def test_onednn_is_asked_for_what_is_large(rows: int, is_asked: bool) -> None:
-    x, weight = torch.randn(rows, 128), torch.randn(128, 128)
-    with torch.profiler.profile() as seen:
-        times(x, weight)
-    keys = {event.key for event in seen.key_averages()}
-    assert ("mkldnn::_linear_pointwise" in keys) is is_asked
+@needs_onednn
+@pytest.mark.parametrize(("rows", "is_large"), [(64, True), (63, False)])
+def test_onednn_is_asked_for_what_is_large(rows: int, is_large: bool, is_faster: bool) -> None:
+    x, layer = torch.randn(rows, 128), nn.Linear(128, 128)
+    layers = quicken(nn.Sequential(layer))
+    for act in (lambda: times(x, layer.weight), lambda: layer(x)):
+        with quick(layers), torch.profiler.profile() as seen:
+            act()
+        keys = {event.key for event in seen.key_averages()}
+        assert ("mkldnn::_linear_pointwise" in keys) is (is_large and is_faster)
 
 
-@pytest.mark.skipif(not HAS_ONEDNN, reason="this torch is built without oneDNN")
+@needs_onednn
 def test_what_the_compiler_sees_has_the_right_shape() -> None:
     given = torch.randn(2, 5, 7), torch.randn(9, 7), torch.randn(9)
     torch.library.opcheck(torch.ops.likeness.times.default, given)

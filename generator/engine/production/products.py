@@ -1,8 +1,10 @@
-"""Products with weights that do not learn: on a CPU, in single precision, large ones by oneDNN.
+"""Products with weights that do not learn: large ones by oneDNN where it is the faster one.
 
-torch leaves them to MKL, which reaches half of oneDNN's pace on AMD's processors (one core of a
-Zen 5, 128 rows, 384 to 384: 105 against 217 GFLOP/s); a call costs oneDNN 10 µs more. The two
-round differently, so whatever has to be the stock pipeline's bit for bit goes without.
+torch leaves single precision on a CPU to MKL. On AMD's processors MKL knows nothing of AVX-512 and
+reaches half of oneDNN's pace (one core of a Zen 5, 128 rows, 384 to 384: 105 against 217 GFLOP/s; a
+call costs oneDNN 10 µs more). Without AVX-512 it is MKL that is ahead (Zen 3: 73 against 67), and
+on Intel's they are the same. The two round differently, so whatever has to be the stock pipeline's
+bit for bit goes without.
 """
 
 from __future__ import annotations
@@ -14,23 +16,30 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
-LARGE = 1 << 20  # multiplications from which on oneDNN is the faster one
+LARGE = 1 << 20  # multiplications from which on a call to oneDNN pays
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_CHIP = torch.cpu.get_capabilities()
+IS_FASTER = HAS_ONEDNN and bool(_CHIP.get("avx512_f")) and "AMD" in str(_CHIP.get("cpu_name"))
 
 
 def times(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x (..., I) times weight (O, I) transposed, plus bias (O,). Has no gradient of its own."""
-    is_single = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
-    if not HAS_ONEDNN or not is_single or x.numel() * len(weight) < LARGE:
+    if not _pays(x, weight):
         return F.linear(x, weight, bias)
-    if torch.compiler.is_compiling():
+    if get_proxy_mode() is not None:
         found: Tensor = torch.ops.likeness.times(x, weight, bias)
         return found
     return _by_onednn(x, weight, bias)
 
 
-# Hidden from the compiler, which takes torch's own name for it for inference only.
+def _pays(x: Tensor, weight: Tensor) -> bool:
+    is_single = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
+    return IS_FASTER and is_single and x.numel() * len(weight) >= LARGE
+
+
+# Hidden from inductor, which takes torch's own name for it only where the weight is a constant.
 _library = torch.library.Library("likeness", "DEF")  # lives as long as this module
 _library.define("times(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
 
@@ -54,7 +63,7 @@ class Quick(nn.Linear):
     is_on = False
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.is_on or x.dtype != self.weight.dtype:
+        if not (self.is_on and _pays(x, self.weight)):
             return super().forward(x)
         found: Tensor = _Frozen.apply(x, self.weight, self.bias)
         return found

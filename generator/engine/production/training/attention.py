@@ -113,8 +113,6 @@ def _ready(pair: Tensor, weights: Tensor, eps: float, angles: Angles | None) -> 
     turn = None
     if angles is not None:  # each stands there twice
         turn = torch.complex(*(x[:, None, None, ::2].float() for x in angles))
-    if torch.compiler.is_compiling():
-        return _normed(pair, weights, turn, eps)[0]
     found: Tensor = _Ready.apply(pair, weights, turn, eps)
     return found
 

@@ -13,6 +13,11 @@ class Rung:
     checkpointing: bool = False  # activations are computed twice instead of kept: a third slower
     fp8: bool = False  # the base's weights are kept in 8 bits and widened for each use
 
+    @property
+    def is_tight(self) -> bool:
+        """Time is given for memory: a compiled step would take that back."""
+        return self.checkpointing or self.fp8
+
 
 def below(rung: Rung) -> Rung | None:
     """The next thing to give up, or None: nothing is left."""

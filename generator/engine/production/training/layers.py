@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,14 +25,14 @@ class LoRALinear(nn.Module):
     def __init__(self, base: nn.Linear, a: Tensor, b: Tensor) -> None:
         super().__init__()
         self.base = base
-        self.a = nn.Parameter(a)
-        self.b = nn.Parameter(b)
+        self.a = a
+        self.b = b
         self.group: Group | None = None  # of those beside it, see `together`
 
     def is_plain(self, x: Tensor) -> bool:
-        """Whether the gradient may be worked out by hand."""
-        is_traced = torch.compiler.is_compiling() or not torch.is_grad_enabled()
-        return self.base.weight.dtype == x.dtype and not is_traced
+        """Whether the gradient may be worked out by hand, into the buffer."""
+        is_wanted = torch.is_grad_enabled() and self.a.is_leaf
+        return is_wanted and self.base.weight.dtype == x.dtype
 
     def forward(self, x: Tensor) -> Tensor:
         if self.is_plain(x):
@@ -166,7 +167,7 @@ class FlatLora:
         self.layers: dict[str, LoRALinear] = {}
         a_views, b_views = self._views(self.live, shapes), self._views(self.grads, shapes)
         for name, layer in plain.items():
-            wrapped = LoRALinear(layer, *a_views[name])
+            wrapped = LoRALinear(layer, *(x.detach().requires_grad_() for x in a_views[name]))
             wrapped.a.grad, wrapped.b.grad = b_views[name]
             _put(denoiser, name, wrapped)
             self.layers[name] = wrapped
@@ -175,13 +176,26 @@ class FlatLora:
     def _views(
         self, flat: Tensor, shapes: dict[str, tuple[int, int]]
     ) -> dict[str, tuple[Tensor, Tensor]]:
-        found, start, middle = {}, 0, self.middle
-        for name, (inside, outside) in shapes.items():
-            a = flat[start : start + self.rank * inside].view(self.rank, inside)
-            b = flat[middle : middle + self.rank * outside].view(outside, self.rank)
-            found[name] = (a, b)
-            start, middle = start + a.numel(), middle + b.numel()
-        return found
+        """A (r, in) and B (out, r) of each layer."""
+        sizes = [self.rank * size for side in zip(*shapes.values(), strict=True) for size in side]
+        parts = flat.split(sizes)
+        pairs = zip(parts[: len(shapes)], parts[len(shapes) :], strict=True)
+        return {
+            name: (a.view(self.rank, -1), b.view(-1, self.rank))
+            for name, (a, b) in zip(shapes, pairs, strict=True)
+        }
+
+    @contextmanager
+    def reading(self, live: Tensor) -> Iterator[None]:
+        """Layers see these weights (P,) meanwhile, of which a gradient may be asked."""
+        own = [(layer, layer.a, layer.b) for layer in self.layers.values()]
+        for name, pair in self._views(live, self._shapes).items():
+            self.layers[name].a, self.layers[name].b = pair
+        try:
+            yield
+        finally:
+            for layer, a, b in own:
+                layer.a, layer.b = a, b
 
     def begin(self, generator: torch.Generator) -> None:
         """A uniform as in the LoRA paper's code, B zero: the first output is the base's own."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from generator.engine.production.training import checkpoint
 from generator.engine.production.training.checkpoint import Checkpoint
 from generator.engine.production.training.examples import Examples
 from generator.engine.production.training.families import Batch, Family
+from generator.engine.production.training.joint import Joint
 from generator.engine.production.training.ladder import Rung
 from generator.engine.production.training.layers import FlatLora
 from generator.engine.production.training.recipe import TrainingRecipe
@@ -48,13 +50,16 @@ class Trainer:
         examples: Examples,
         noises: Tensor,
         rung: Rung,
+        *,
+        compiled: bool = False,
     ) -> None:
         self.course = course
-        self.denoiser = denoiser
         self.lora = lora
         self.examples = examples
         self.noises = noises
         self.rung = rung
+        self._loss = partial(_loss, course.family, denoiser, noises)
+        self._joint = Joint(lora, self._loss) if compiled and not rung.is_tight else None
         self.device = lora.weights.device
         self.generator = torch.Generator("cpu")
         self._moments = torch.zeros(2, len(lora.weights), device=self.device)
@@ -110,10 +115,18 @@ class Trainer:
         total = torch.zeros((), device=self.device)
         for start in range(0, size, self.rung.microbatch):
             part = slice(start, start + self.rung.microbatch)
-            loss = self._loss(_cut(batch, part), focus[part]) / size
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+            total += self._back(_cut(batch, part), focus[part], size)
         self._learn(number, total)
+
+    def _back(self, batch: Batch, focus: Tensor, size: int) -> Tensor:
+        """The loss of a part of `size` pictures; adds its gradient to the others'."""
+        if self._joint:
+            loss, grads = self._joint(batch, focus)
+            self.lora.grads.add_(grads, alpha=1 / size)
+            return loss / size
+        loss = self._loss(batch, focus) / size
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
 
     def _draw(self, number: int) -> tuple[Tensor, Batch, Tensor]:
         """Whose pictures, with which noise: all from the private generator, on the CPU."""
@@ -152,11 +165,6 @@ class Trainer:
             weight = self.course.family.weight(level, self.noises, recipe)
             focus = focus * weight[:, None, None, None]
         return focus
-
-    def _loss(self, batch: Batch, focus: Tensor) -> Tensor:
-        """Summed over the pictures, so that parts of a batch add up."""
-        wrong = self.course.family.wrong(self.denoiser, batch, self.noises)
-        return (wrong.square() * focus).mean(dim=(1, 2, 3)).sum()
 
     def _learn(self, number: int, loss: Tensor) -> None:
         """AdamW with a cut gradient; a step whose gradient is no number changes nothing."""
@@ -267,6 +275,14 @@ class Trainer:
         flat = self._average.to(self.lora.live.dtype).cpu()
         prefix = self.course.family.prefix
         return {f"{prefix}.{key}": x.contiguous() for key, x in self.lora.named(flat)}
+
+
+def _loss(
+    family: Family, denoiser: nn.Module, noises: Tensor, batch: Batch, focus: Tensor
+) -> Tensor:
+    """Summed over the pictures, so that parts of a batch add up."""
+    wrong = family.wrong(denoiser, batch, noises)
+    return (wrong.square() * focus).mean(dim=(1, 2, 3)).sum()
 
 
 def _cut(batch: Batch, part: slice) -> Batch:

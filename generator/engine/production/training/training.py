@@ -51,7 +51,8 @@ def train(
 
     Goes on from the checkpoint in `work_dir` if it is of this very training, of these
     pictures and this base. `masks` are pictures, white on the face or person. `dtype` is the
-    denoiser's: float32 on a CPU and bfloat16 elsewhere, if not given. Raises Canceled, and
+    denoiser's: float32 on a CPU and bfloat16 elsewhere, if not given. `compiled` costs minutes
+    before the first step, and wants a C++ compiler. Raises Canceled, and
     EngineError: "no_reference", "bad_recipe", "bad_picture", "bad_mask", "not_finite",
     "out_of_memory".
     """
@@ -104,10 +105,8 @@ def _on_rung(
     compiled: bool,
 ) -> Path:
     with _installed(course, base, where, rung) as (denoiser, lora):
-        if compiled:
-            denoiser.compile()
         noises = course.family.noises(base, where)
-        trainer = Trainer(course, denoiser, lora, found, noises, rung)
+        trainer = Trainer(course, denoiser, lora, found, noises, rung, compiled=compiled)
         _run(trainer, watch)
         watch.tell("save", course.recipe.steps)
         learnt = trainer.adapter()
