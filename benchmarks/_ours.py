@@ -10,18 +10,19 @@ from pathlib import Path
 from generator.engine import garbage
 
 with garbage.paused():  # as the engine's process does
-    from generator.engine.production.training import FAMILIES, TrainingRecipe, train
+    from benchmarks import _same
+    from generator.engine.production.training import TrainingRecipe, train
 
-    FAMILIES[sys.argv[1]]  # imports what that base consists of
+    FAMILY = _same.family(sys.argv[1])  # imports what that base consists of
 
 
 def main() -> None:
     """Arguments: family, base, folder of pictures, folder to work in, recipe as JSON."""
-    family, *folders, recipe = sys.argv[1:]
+    _, *folders, recipe = sys.argv[1:]
     base, photos, work = (Path(folder) for folder in folders)
     shutil.rmtree(work, ignore_errors=True)
     train(
-        family,
+        FAMILY,
         base,
         [path.read_bytes() for path in sorted(photos.iterdir())],
         TrainingRecipe(**json.loads(recipe)),

@@ -2,16 +2,17 @@
 
     python -m benchmarks.trainer [--case sdxl_b1] [--official FOLDER] [--compiled] [--json FILE]
 
-Same tiny checkpoint (true format, random weights), picture, prompt, rank, rate, seed and number of
-steps, in the same run. Without `--official` (a folder with train_dreambooth_lora_sdxl.py and
-train_dreambooth_lora_flux2_klein.py) their loops are said again in `_official.py`, and both take
-their steps in turns, so that a busy moment of the machine meets both; with it, a step costs the
-difference of a long run and a short one. Start-up is the time of the processor for a process that
-takes one step and saves, peak its resident memory, both in processes of their own. Of the tiny
-checkpoint's peak nine tenths are imports, so the peak that counts is that of one whose denoiser,
-text encoder and VAE weigh as much beside each other as the model's own (413, 132 and 14 MB for
-SDXL, 160, 167 and 3 for klein); the tiny one's is printed too. Milliseconds are of the processor,
-not of the clock. Nothing is fetched.
+Same tiny checkpoint (true format, random weights), layers that learn, picture, prompt, rank, rate,
+seed and number of steps, in the same run. Without `--official` (a folder with
+train_dreambooth_lora_sdxl.py and train_dreambooth_lora_flux2_klein.py) their loops are said again
+in `_official.py`, and both take their steps in turns, so that a busy moment of the machine meets
+both; with it, a step costs the difference of a long run and a short one. A job is the product's
+own: all layers, and what our recipe has more. Start-up is the time of the processor for a process
+that takes one step and saves, peak its resident memory, both in processes of their own. Of the
+tiny checkpoint's peak nine tenths are imports, so the peak that counts is that of one whose
+denoiser, text encoder and VAE weigh as much beside each other as the model's own (413, 132 and 14
+MB for SDXL, 160, 167 and 3 for klein); the tiny one's is printed too. Milliseconds are of the
+processor, not of the clock. Nothing is fetched.
 
 What this cannot show: speed on a graphics card, and likeness.
 """
@@ -39,8 +40,15 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from benchmarks import _official
-from generator.engine.production.training import FAMILIES, TrainingRecipe, recipe, train, training
+from benchmarks import _official, _same
+from generator.engine.production.training import (
+    FAMILIES,
+    Family,
+    TrainingRecipe,
+    recipe,
+    train,
+    training,
+)
 from generator.engine.production.training.examples import Given
 from generator.engine.production.training.ladder import Rung
 from generator.engine.production.training.layers import FlatLora
@@ -92,16 +100,15 @@ class Case:
         )  # fmt: skip
 
 
-def ours(case: Case, folder: Path, wanted: TrainingRecipe, *, compiled: bool = False) -> Path:
+def ours(case: Case, family: str | Family, folder: Path, wanted: TrainingRecipe) -> Path:
     return train(
-        case.name,
+        family,
         case.base,
         [path.read_bytes() for path in sorted(case.photos.iterdir())],
         wanted,
         work_dir=folder,
         on_progress=lambda progress: None,
         should_cancel=lambda: False,
-        compiled=compiled,
     )
 
 
@@ -168,7 +175,7 @@ def child(command: list[str]) -> tuple[float, float]:
 @contextlib.contextmanager
 def our_steps(case: Case, *, compiled: bool) -> Any:
     """A trainer that is ready for its first step."""
-    row, where = FAMILIES[case.name], trainer_parts.CPU
+    row, where = _same.family(case.name), trainer_parts.CPU
     pictures = [path.read_bytes() for path in sorted(case.photos.iterdir())]
     folder = case.work / f"steps-{compiled}"
     course = Course(row, case.same, recipe.name(row.name, case.base, [pictures], case.same), folder)
@@ -208,7 +215,10 @@ def apart(case: Case) -> tuple[float, float, dict[str, Any], dict[str, Any]]:
         short, long = child(command(case, 5))[0], child(command(case, case.steps))[0]
         found.append((long - short) * 1000 / (case.steps - 5))
     official = case.work / f"official-{case.steps}" / "pytorch_lora_weights.safetensors"
-    adapters = [load_file(official), load_file(ours(case, case.work / "same", case.same))]
+    adapters = [
+        load_file(official),
+        load_file(ours(case, _same.family(case.name), case.work / "same", case.same)),
+    ]
     return found[0], found[1], adapters[0], adapters[1]
 
 
@@ -222,7 +232,7 @@ def held_out(case: Case, tensors: dict[str, Any]) -> float:
     denoiser = row.denoiser(case.base, trainer_parts.CPU)
     lora = FlatLora(denoiser, row.layers(denoiser), RANK)
     for key, view in lora.named(lora.weights):
-        view.zero_()  # klein's script leaves out the text's side
+        view.zero_()  # what the script leaves out
         if f"{row.prefix}.{key}" in tensors:
             view.copy_(tensors[f"{row.prefix}.{key}"])
     return float(trainer_parts.loss(case.name, case.base, denoiser, batch))
@@ -234,7 +244,7 @@ def job(case: Case, target: float) -> tuple[float, int]:
         steps = max(4, round(case.steps * share))
         folder = case.work / f"job-{steps}"
         start = time.process_time()
-        path = ours(case, folder, dataclasses.replace(case.better, steps=steps))
+        path = ours(case, case.name, folder, dataclasses.replace(case.better, steps=steps))
         took = time.process_time() - start
         if held_out(case, load_file(path)) <= target:
             return took, steps

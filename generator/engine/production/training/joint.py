@@ -41,10 +41,9 @@ class Joint:
 
     def _traced(self, names: list[str], given: list[Tensor]) -> torch.fx.GraphModule:
         @torch.enable_grad()
-        def both(
-            live: Tensor, latents: Tensor, noise: Tensor, level: Tensor, focus: Tensor, *words: Tensor
-        ) -> tuple[Tensor, Tensor]:
+        def both(live: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
             live = live.detach().requires_grad_()
+            latents, noise, level, focus, *words = rest
             batch = Batch(latents, noise, level, dict(zip(names, words, strict=True)))
             with self._lora.reading(live):
                 loss = self._loss(batch, focus)
