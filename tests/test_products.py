@@ -34,6 +34,24 @@ def test_a_product_is_that_of_linear(
     assert torch.allclose(times(back, weight.T), back @ weight, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("shape", "out"), [((5, 7), 9), ((128, 384), 384)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_are_written_and_added_where_they_belong(
+    shape: tuple[int, int], out: int, dtype: torch.dtype, is_faster: bool
+) -> None:
+    x, weight, grad = (
+        torch.randn(s, dtype=dtype) for s in (shape, (out, shape[1]), (shape[0], out))
+    )
+    both = torch.full((2, shape[0], out), torch.nan, dtype=dtype)
+    for part in both.unbind():
+        products.times_into(part, x, weight)
+    assert torch.allclose(both, (x @ weight.T).expand(2, -1, -1), rtol=1e-4, atol=1e-4)
+    back = products.times_back(grad, weight)
+    assert torch.allclose(back, grad @ weight, rtol=1e-4, atol=1e-4)
+    products.add_times_back(back, grad, weight)
+    assert torch.allclose(back, 2 * (grad @ weight), rtol=1e-4, atol=1e-4)
+
+
 def test_a_quick_layer_gives_the_same_and_the_same_gradient(is_faster: bool) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(128, 256), nn.GELU(), nn.Linear(256, 6)).requires_grad_(False)

@@ -34,9 +34,32 @@ def times(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _by_onednn(x, weight, bias)
 
 
+def times_into(out: Tensor, x: Tensor, weight: Tensor) -> None:
+    """x (N, I) times weight (O, I) transposed, written to out (N, O)."""
+    if _pays(x, weight):
+        out.copy_(times(x, weight))
+    else:
+        torch.mm(x, weight.T, out=out)
+
+
+def times_back(grad: Tensor, weight: Tensor) -> Tensor:
+    """The way back of `times`: grad (N, O) times weight (O, I)."""
+    return times(grad, weight.T) if _pays(grad, weight.T) else torch.mm(grad, weight)
+
+
+def add_times_back(out: Tensor, grad: Tensor, weight: Tensor) -> None:
+    """The same, added to out (N, I)."""
+    if _pays(grad, weight.T):
+        out += times(grad, weight.T)
+    else:
+        out.addmm_(grad, weight)
+
+
 def _pays(x: Tensor, weight: Tensor) -> bool:
+    if not IS_FASTER:
+        return False
     is_single = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
-    return IS_FASTER and is_single and x.numel() * len(weight) >= LARGE
+    return is_single and x.numel() * len(weight) >= LARGE
 
 
 # Hidden from inductor, which takes torch's own name for it only where the weight is a constant.

@@ -16,7 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generator.engine.production.products import times
+from generator.engine.production.products import (
+    add_times_back,
+    times,
+    times_back,
+    times_into,
+)
 
 
 class LoRALinear(nn.Module):
@@ -49,7 +54,7 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        inner = rows @ a.T
+        inner = torch.mm(rows, a.T)
         out = times(rows, weight, bias).addmm_(inner, b.T)
         ctx.save_for_backward(rows, inner, weight, a, b)
         ctx.flat, ctx.shape = (a.grad, b.grad), x.shape
@@ -60,12 +65,12 @@ class _Sum(torch.autograd.Function):
         rows, inner, weight, a, b = ctx.saved_tensors
         a_grad, b_grad = ctx.flat
         grad = grad.reshape(-1, grad.shape[-1])
-        inner_grad = grad @ b
+        inner_grad = torch.mm(grad, b)
         b_grad.addmm_(grad.T, inner)
         a_grad.addmm_(inner_grad.T, rows)
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None
-        back = times(grad, weight.T).addmm_(inner_grad, a)
+        back = times_back(grad, weight).addmm_(inner_grad, a)
         return back.view(ctx.shape), None, None, None, None
 
 
@@ -98,7 +103,10 @@ class Group:
 
     def frozen(self, rows: Tensor) -> Tensor:
         """(n, rows, out) without what is learnt."""
-        return torch.stack([times(rows, weight) for weight in self.weights])
+        out = rows.new_empty(self.size, len(rows), len(self.weights[0]))
+        for part, weight in zip(out.unbind(), self.weights, strict=True):
+            times_into(part, rows, weight)
+        return out
 
     def remembered(self, x: Tensor, rows: Tensor) -> Tensor:
         """The same, worked out once for one tensor."""
@@ -121,7 +129,7 @@ class _Joined(torch.autograd.Function):
         ctx: Any, x: Tensor, learns: Tensor, group: Group, heads: int, is_steady: bool
     ) -> tuple[Tensor, ...]:
         rows = x.reshape(-1, x.shape[-1])
-        inner = (rows @ group.a.T).unflatten(1, (group.size, -1)).transpose(0, 1)
+        inner = torch.mm(rows, group.a.T).unflatten(1, (group.size, -1)).transpose(0, 1)
         out = group.remembered(x, rows) if is_steady else group.frozen(rows)
         out.baddbmm_(inner, group.b.transpose(1, 2))
         ctx.save_for_backward(rows, inner)
@@ -139,9 +147,9 @@ class _Joined(torch.autograd.Function):
         group.a_grad.addmm_(inner_grad.T, rows)
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None
-        back = inner_grad @ group.a
-        for part, weight in zip(grad, group.weights, strict=True):
-            back += times(part, weight.T)
+        back = torch.mm(inner_grad, group.a)
+        for part, weight in zip(grad.unbind(), group.weights, strict=True):
+            add_times_back(back, part, weight)
         return back.view(ctx.shape), None, None, None, None
 
 
