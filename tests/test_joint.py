@@ -8,6 +8,7 @@ import sysconfig
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -130,8 +131,16 @@ def test_large_products_are_one_operation_that_the_compiler_leaves_alone(
 
 @needs_compiler
 def test_a_compiled_training_learns_what_a_plain_one_does(
-    bases: dict[str, Path], tmp_path: Path
+    bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made: list[Any] = []
+    real = torch._inductor.compile
+
+    def counted(*given: Any) -> Any:
+        made.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(torch._inductor, "compile", counted)
     recipe = small(steps=4, batch=2, learning_rate=0.01)
     plain, compiled = (
         load_file(learn("wan", bases["wan"], tmp_path / str(how), recipe, compiled=how))
@@ -139,6 +148,7 @@ def test_a_compiled_training_learns_what_a_plain_one_does(
     )
     for key, x in plain.items():
         assert (compiled[key] - x).norm() <= 1e-2 * x.norm(), key
+    assert len(made) == 1  # for the compiled one, and once for all of its steps
 
 
 def test_what_is_done_for_memory_is_not_compiled(bases: dict[str, Path], tmp_path: Path) -> None:
